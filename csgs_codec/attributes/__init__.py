@@ -1,0 +1,1 @@
+"""Attribute groups: how columns become latents, how latents become columns again."""

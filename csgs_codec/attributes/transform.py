@@ -1,0 +1,96 @@
+"""Linear transform over the columns of a group, fitted to the scene and sent in the file (5.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.container.fields import FieldReader, FieldWriter
+from csgs_codec.limits import MAX_CHANNELS
+from csgs_codec.numerics.side import decode_integers, encode_integers
+
+F64 = NDArray[np.float64]
+
+MAX_BASIS_BITS = 14
+_SCALE_INDEX_MAX = 63
+
+
+@dataclass(frozen=True)
+class LinearTransform:
+    """``columns = mean + components @ (basis_q / 2**bits)``.
+
+    Attributes
+    ----------
+    mean : ndarray of float32, shape (columns,)
+    basis_q : ndarray of int32, shape (components, columns)
+        Rows in order of decreasing energy, with ``bits`` fractional bits.
+    bits : int
+    """
+
+    mean: NDArray[np.float32]
+    basis_q: NDArray[np.int32]
+    bits: int
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return self.basis_q.shape[0]
+
+    @property
+    def _basis(self) -> F64:
+        return self.basis_q / float(1 << self.bits)
+
+    def forward(self, columns: F64) -> F64:
+        """Components of least squared error under the quantised basis, shape (n, components)."""
+        return (columns - self.mean) @ np.linalg.pinv(self._basis)
+
+    def inverse(self, components: F64) -> F64:
+        """Columns from components, shape (n, columns)."""
+        return components @ self._basis + self.mean
+
+    @classmethod
+    def fit(cls, columns: F64, weights: F64, components: int, bits: int) -> LinearTransform:
+        """Fit a weighted Karhunen-Loeve basis.
+
+        Parameters
+        ----------
+        columns : ndarray of float64, shape (n, d), n >= 1
+        weights : ndarray of float64, shape (n,), positive
+        components : int
+            Rows of the basis to keep, at most ``d``.
+        bits : int
+            Fractional bits of the basis.
+        """
+        total = weights.sum()
+        mean = (weights @ columns / total).astype(np.float32)
+        centred = columns - mean
+        covariance = (centred * weights[:, None]).T @ centred / total
+        vectors = np.linalg.eigh(covariance)[1][:, ::-1].T[:components]
+        signs = np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)])
+        basis_q = np.rint(vectors * signs[:, None] * (1 << bits)).astype(np.int32)
+        return cls(mean, basis_q, bits)
+
+    def write(self, fields: FieldWriter) -> None:
+        """Append the transform to a payload."""
+        rows, columns = self.basis_q.shape
+        spread = max(1.0, float(np.abs(self.basis_q).mean()) * np.sqrt(2.0))
+        scale_index = int(np.clip(np.rint(1 + 6 * np.log2(spread / 0.1)), 1, _SCALE_INDEX_MAX))
+        fields.put("u16", rows, columns).put("u8", self.bits, scale_index)
+        fields.array(self.mean, np.float32)
+        flat = self.basis_q.reshape(-1)
+        fields.blob(encode_integers(flat, np.full(flat.shape, scale_index, np.uint8)))
+
+    @classmethod
+    def read(cls, fields: FieldReader, components: int, width: int) -> LinearTransform:
+        """Read a transform from ``width`` columns to ``components`` components."""
+        rows = fields.integer("u16", components, components)
+        columns = fields.integer("u16", width, min(width, MAX_CHANNELS))
+        bits = fields.integer("u8", 0, MAX_BASIS_BITS)
+        scale_index = fields.integer("u8", 1, _SCALE_INDEX_MAX)
+        mean = fields.array((columns,), np.float32).astype(np.float32)
+        fields.require(bool(np.isfinite(mean).all()), "transform mean is not finite")
+        count = rows * columns
+        flat = decode_integers(fields.blob(), count, np.full(count, scale_index, np.uint8))
+        return cls(mean, flat.reshape(rows, columns).astype(np.int32), bits)

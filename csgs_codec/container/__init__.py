@@ -1,0 +1,1 @@
+"""Syntax of the file: chunk framing, the header and the level table. No numerics."""

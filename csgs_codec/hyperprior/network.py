@@ -1,0 +1,143 @@
+"""A group's network: from context inputs to a mean and a scale for each channel (spec section 7.4).
+
+The last layer has ``2 C`` outputs in Q6: ``C`` means in units of the base step, then ``C`` scale
+indices. One unit of the scale index is a sixth of an octave of the residual's spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.steps import LARGEST_CLASS, SCALE_INDEX_PER_CLASS, STEP_Q6
+from csgs_codec.container.fields import FieldReader, FieldWriter
+from csgs_codec.errors import CorruptError
+from csgs_codec.hyperprior.contexts import ContextLayout
+from csgs_codec.numerics.fixed_point import shift_round
+from csgs_codec.numerics.mlp import IntegerMlp, Layer
+from csgs_codec.numerics.side import decode_integers, encode_integers
+
+U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
+I32 = NDArray[np.int32]
+
+MAX_HIDDEN_LAYERS = 4
+MAX_HIDDEN_WIDTH = 256
+BIAS_SHIFT = 8
+LARGEST_VALUE_Q6 = 1 << 30
+_SCALE_INDEX_MAX = 63
+_ROW_SCALE_INDEX = 30
+
+
+def scale_index_of(spread: NDArray[np.float64] | float) -> NDArray[np.uint8]:
+    """Nearest live table (1 to 63) for a residual of standard deviation ``spread``, in steps."""
+    index = 1 + 6 * np.log2(np.maximum(spread, 1e-9) / 0.1)
+    return np.clip(np.rint(index), 1, _SCALE_INDEX_MAX).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class GroupNetwork:
+    """Network of one group."""
+
+    group: int
+    layout: ContextLayout
+    mlp: IntegerMlp
+
+    def predict(self, inputs: U8, classes: I8) -> tuple[I32, U8]:
+        """Return ``(mu_q6, scale_index)``, each of shape (n, channels).
+
+        Parameters
+        ----------
+        inputs : ndarray of uint8, shape (n, layout.width)
+        classes : ndarray of int8, shape (n,)
+            Step classes; a coarser step lowers the scale index.
+        """
+        outputs = self.mlp.forward(inputs)
+        channels = outputs.shape[1] // 2
+        index = shift_round(outputs[:, channels:], 6)
+        index -= SCALE_INDEX_PER_CLASS * classes[:, None].astype(np.int32)
+        return outputs[:, :channels], np.clip(index, 0, _SCALE_INDEX_MAX).astype(np.uint8)
+
+    def write(self) -> bytes:
+        """Serialise as a NETW payload."""
+        fields = FieldWriter().put("u8", self.group)
+        self.layout.write(fields)
+        layers = self.mlp.layers
+        fields.put("u8", len(layers) - 1)
+        fields.put("u16", *(layer.weights.shape[1] for layer in layers[:-1]))
+        for layer in layers:
+            _write_layer(fields, layer)
+        return fields.finish()
+
+    @classmethod
+    def read(cls, fields: FieldReader, group: int, available: dict[int, int]) -> GroupNetwork:
+        """Parse a NETW payload behind its group index.
+
+        Parameters
+        ----------
+        fields : FieldReader
+        group : int
+        available : dict
+            Groups that are decoded before ``group``, and itself, with their channel counts.
+
+        Raises
+        ------
+        CorruptError
+            The layout uses what is not decoded yet, or a sum could reach 2**24.
+        """
+        layout = ContextLayout.read(fields, group, available)
+        hidden = [
+            fields.integer("u16", 1, MAX_HIDDEN_WIDTH)
+            for _ in range(fields.integer("u8", 0, MAX_HIDDEN_LAYERS))
+        ]
+        widths = [layout.width, *hidden, 2 * available[group]]
+        layers = [_read_layer(fields, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        fields.finish()
+        return cls(group, layout, IntegerMlp(layers))
+
+
+def reconstruct(mu_q6: I32, k: I32, classes: I8) -> I32:
+    """``v_q6 = mu_q6 + k * STEP_Q6[class]`` (spec section 5.5).
+
+    Raises
+    ------
+    CorruptError
+        A value leaves the range of the format, ``|v_q6| < 2**30``.
+    """
+    step_q6 = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS].astype(np.int64)
+    v_q6 = mu_q6 + k * step_q6[:, None]
+    if v_q6.size and max(-int(v_q6.min()), int(v_q6.max())) >= LARGEST_VALUE_Q6:
+        raise CorruptError("decoded value exceeds the range of the format")
+    return v_q6.astype(np.int32)
+
+
+def _write_layer(fields: FieldWriter, layer: Layer) -> None:
+    rows, columns = layer.weights.shape
+    spread = np.abs(layer.weights).mean(axis=1) * np.sqrt(2.0) if rows else np.zeros(0)
+    row_index = scale_index_of(spread)
+    steps = np.diff(row_index.astype(np.int32), prepend=np.int32(_ROW_SCALE_INDEX))
+    bias = layer.bias >> BIAS_SHIFT
+    bias_index = int(scale_index_of(float(np.abs(bias).mean()) * np.sqrt(2.0)))
+    fields.put("u8", layer.shift, bias_index)
+    fields.blob(encode_integers(steps, np.full(rows, _ROW_SCALE_INDEX, np.uint8)))
+    flat = layer.weights.reshape(-1).astype(np.int32)
+    fields.blob(encode_integers(flat, np.repeat(row_index, columns)))
+    fields.blob(encode_integers(bias, np.full(columns, bias_index, np.uint8)))
+
+
+def _read_layer(fields: FieldReader, rows: int, columns: int) -> Layer:
+    shift = fields.integer("u8", 1, 16)
+    bias_index = fields.integer("u8", 1, _SCALE_INDEX_MAX)
+    steps = decode_integers(fields.blob(), rows, np.full(rows, _ROW_SCALE_INDEX, np.uint8))
+    row_index = np.cumsum(steps.astype(np.int64)) + _ROW_SCALE_INDEX
+    valid = (row_index >= 1) & (row_index <= _SCALE_INDEX_MAX)
+    fields.require(bool(valid.all()), "scale index of a weight row is out of range")
+    repeated = np.repeat(row_index.astype(np.uint8), columns)
+    weights = decode_integers(fields.blob(), rows * columns, repeated)
+    fields.require(not weights.size or int(np.abs(weights).max()) < 1 << 15, "weight too large")
+    bias = decode_integers(fields.blob(), columns, np.full(columns, bias_index, np.uint8))
+    fields.require(int(np.abs(bias.astype(np.int64)).max(initial=0)) < 1 << 16, "bias too large")
+    matrix = weights.reshape(rows, columns).astype(np.int16)
+    return Layer(matrix, bias.astype(np.int32) << BIAS_SHIFT, shift)

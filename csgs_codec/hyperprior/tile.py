@@ -1,0 +1,100 @@
+"""State of one tile while it is coded: shared by encoder and decoder (spec section 7.1).
+
+Rows of a tile are layer after layer, in Morton order within a layer. Everything that a context may
+use is derived here, from integers that the decoder has.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.kinds import GroupKind
+from csgs_codec.attributes.steps import StepRule, features_of
+from csgs_codec.container.header import Header, Tiles
+from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours
+from csgs_codec.numerics.morton import decode_keys
+
+I32 = NDArray[np.int32]
+
+_UNIT_BITS = 4
+_UNIT_MAX = (1 << 16) - 1
+
+
+class Tile:
+    """One tile.
+
+    Parameters
+    ----------
+    header, tiles : Header, Tiles
+    index : int
+        Number of the tile.
+    """
+
+    def __init__(self, header: Header, tiles: Tiles, index: int) -> None:
+        self.index = index
+        self.bits = tuple(int(b) for b in tiles.bits[index])
+        self.depth = sum(self.bits)
+        self._header = header
+        self._origin = tiles.origin[index]
+        self._starts = np.concatenate([[0], np.cumsum(tiles.counts[index])]).astype(int)
+        self.keys = np.zeros(int(self._starts[-1]), np.uint64)
+        self._values: dict[int, I32] = {}
+        self._neighbours: dict[int, Neighbours] = {}
+        self._group_of = {group.kind: i for i, group in enumerate(header.groups)}
+
+    def rows(self, layer: int) -> slice:
+        """Rows of a layer."""
+        return slice(int(self._starts[layer]), int(self._starts[layer + 1]))
+
+    def set_keys(self, layer: int, keys: NDArray[np.uint64]) -> None:
+        """Store the decoded Morton keys of a layer."""
+        self.keys[self.rows(layer)] = keys
+
+    def earlier_keys(self, layer: int) -> NDArray[np.uint64]:
+        """Sorted keys of all earlier layers."""
+        return np.sort(self.keys[: self.rows(layer).start])
+
+    def grid(self, rows: slice) -> NDArray[np.int64]:
+        """Coarse grid coordinates in the scene, shape (n, 3)."""
+        return decode_keys(self.keys[rows], self.bits) + self._origin
+
+    def unit_positions(self, layer: int) -> NDArray[np.uint16]:
+        """Positions as the positional encoding sees them, shape (n, 3)."""
+        moved = self.grid(self.rows(layer)) - np.array(self._header.unit_offset, np.int64)
+        scaled = (moved << _UNIT_BITS) >> self._header.unit_shift
+        return np.clip(scaled, 0, _UNIT_MAX).astype(np.uint16)
+
+    def neighbours(self, layer: int) -> Neighbours:
+        """Neighbours of a layer among the earlier layers."""
+        if layer not in self._neighbours:
+            rows = self.rows(layer)
+            earlier = slice(0, rows.start)
+            self._neighbours[layer] = find_neighbours(
+                self.keys[rows], self.grid(rows), self.keys[earlier], self.grid(earlier)
+            )
+        return self._neighbours[layer]
+
+    def values(self, group: int) -> I32:
+        """Decoded integers of a group for all rows, created as zeros."""
+        if group not in self._values:
+            channels = self._header.groups[group].channels
+            self._values[group] = np.zeros((len(self.keys), channels), np.int32)
+        return self._values[group]
+
+    def _features(self, group: int, rows: slice) -> NDArray[np.int64]:
+        """Features of step classes: what was coded before ``group``."""
+
+        def decoded(kind: GroupKind) -> I32 | None:
+            found = self._group_of.get(kind)
+            return None if found is None or found >= group else self.values(found)[rows]
+
+        scales, opacity = decoded(GroupKind.SCALE), decoded(GroupKind.OPACITY)
+        return features_of(scales, opacity, rows.stop - rows.start)
+
+    def step_classes(self, group: int, rule: StepRule, layer: int) -> NDArray[np.int8]:
+        """Step classes of a layer for a group with the given rule."""
+        rows = self.rows(layer)
+        if rule.constant:
+            return np.zeros(rows.stop - rows.start, np.int8)
+        return rule.classes(self._features(group, rows))

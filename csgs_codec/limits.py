@@ -1,0 +1,36 @@
+"""What a decoder agrees to allocate (spec section 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds checked before anything is allocated from a count in the file.
+
+    Attributes
+    ----------
+    gaussians : int
+        Gaussians in a scene.
+    values : int
+        Gaussians times channels over all groups.
+    chunk_bytes : int
+        Payload of one chunk.
+    inflated_bytes : int
+        Any deflated block after inflation.
+    """
+
+    gaussians: int = 1 << 28
+    values: int = 1 << 34
+    chunk_bytes: int = 1 << 30
+    inflated_bytes: int = 1 << 32
+
+
+DEFAULT_LIMITS = Limits()
+TILE_CAPACITY = 1 << 16
+MAX_LAYERS = 16
+MAX_GROUPS = 255
+MAX_CHANNELS = 1024
+MAX_PASSES = 1024
+MAX_LEVELS = 255

@@ -1,0 +1,135 @@
+"""Plain bits, most significant first (spec, numerics section 5)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.errors import CorruptError
+from csgs_codec.numerics.backend import kernels
+from csgs_codec.numerics.fixed_point import ilog2
+
+U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
+
+MAX_WIDTH = 56
+MAX_EXP_GOLOMB_BITS = 30
+
+
+class BitWriter:
+    """Appends fields; the last byte is filled with zeros."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[U64, U8]] = []
+
+    def put(self, values: U64, widths: U8) -> None:
+        """Append ``values[i]`` in ``widths[i]`` bits (0 to 56)."""
+        if len(values):
+            self._fields.append((values.astype(np.uint64), widths.astype(np.uint8)))
+
+    def put_exp_golomb(self, values: NDArray[np.int64], orders: U8) -> None:
+        """Append non-negative numbers as Exp-Golomb codes of the given orders."""
+        shifted = values.astype(np.uint64) + (np.uint64(1) << orders.astype(np.uint64))
+        self.put(shifted, 2 * ilog2(shifted) + 1 - orders)
+
+    def finish(self) -> bytes:
+        """Return the bytes."""
+        if not self._fields:
+            return b""
+        values = np.concatenate([v for v, _ in self._fields])
+        widths = np.concatenate([w for _, w in self._fields])
+        total = int(widths.sum(dtype=np.int64))
+        owner = np.repeat(np.arange(len(widths)), widths)
+        ends = np.cumsum(widths, dtype=np.int64)
+        below = (ends[owner] - 1 - np.arange(total)).astype(np.uint64)
+        return np.packbits(((values[owner] >> below) & np.uint64(1)).astype(np.uint8)).tobytes()
+
+
+class BitReader:
+    """Reads what :class:`BitWriter` wrote."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._data = np.concatenate([np.frombuffer(data, np.uint8), np.zeros(8, np.uint8)])
+        self._end = 8 * len(data)
+        self._at = 0
+
+    def get(self, widths: U8) -> U64:
+        """Read one field per width (0 to 56 bits).
+
+        Raises
+        ------
+        CorruptError
+            The bits end early.
+        """
+        ends = np.cumsum(widths, dtype=np.int64)
+        total = int(ends[-1]) if len(ends) else 0
+        if self._at + total > self._end:
+            raise CorruptError("plain bits end early")
+        starts = ends - widths
+        fast = kernels()
+        if fast is None:
+            out = self._get_numpy(starts, widths)
+        else:
+            out = np.empty(len(widths), np.uint64)
+            fast.bits_read(self._data, self._at, starts, np.ascontiguousarray(widths), out)
+        self._at += total
+        return out
+
+    def _get_numpy(self, starts: NDArray[np.int64], widths: U8) -> U64:
+        begin = self._at + starts
+        byte = begin >> 3
+        value = np.zeros(len(widths), np.uint64)
+        for i in range(8):
+            value = (value << np.uint64(8)) | self._data[byte + i].astype(np.uint64)
+        value <<= (begin & 7).astype(np.uint64)
+        shifted = value >> np.minimum(64 - widths.astype(np.uint64), 63)
+        return np.where(widths == 0, np.uint64(0), shifted)
+
+    def get_exp_golomb(self, orders: U8) -> NDArray[np.int64]:
+        """Read one Exp-Golomb number per order.
+
+        Raises
+        ------
+        CorruptError
+            The bits end early or a prefix is longer than 30 zeros.
+        """
+        out = np.zeros(len(orders), np.int64)
+        fast = kernels()
+        if fast is None:
+            self._at = self._exp_golomb_python(orders, out)
+        else:
+            self._at = fast.exp_golomb_read(
+                self._data, self._at, self._end, np.ascontiguousarray(orders), out
+            )
+        if self._at < 0:
+            raise CorruptError("invalid Exp-Golomb code")
+        return out
+
+    def _exp_golomb_python(self, orders: U8, out: NDArray[np.int64]) -> int:
+        at = self._at
+        bits = np.unpackbits(self._data)
+        for i, order in enumerate(orders.tolist()):
+            zeros = 0
+            while at + zeros < self._end and not bits[at + zeros] and zeros <= MAX_EXP_GOLOMB_BITS:
+                zeros += 1
+            width = zeros + order
+            at += zeros + 1
+            if zeros > MAX_EXP_GOLOMB_BITS or at + width > self._end or width > 40:
+                return -1
+            tail = int("".join(map(str, bits[at : at + width].tolist())) or "0", 2)
+            at += width
+            out[i] = (1 << width) + tail - (1 << order)
+        return at
+
+    def finish(self) -> None:
+        """Check that only zero padding to the byte is left.
+
+        Raises
+        ------
+        CorruptError
+            Bytes are left over, or the padding is not zero.
+        """
+        rest = self._end - self._at
+        last = int(self._data[self._at >> 3]) & ((1 << rest) - 1) if 0 < rest < 8 else 0
+        if rest >= 8 or last:
+            raise CorruptError("plain bits are left over")

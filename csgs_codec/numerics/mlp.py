@@ -1,0 +1,85 @@
+"""Integer multilayer perceptron, evaluated exactly in float32 BLAS (spec, numerics section 9).
+
+All values are integers and every partial sum stays below ``2**24``, so float32 arithmetic is exact
+in any order and with any instruction set. The constructor proves the bound from the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.errors import CorruptError
+
+F32 = NDArray[np.float32]
+
+ACTIVATION_MAX = 255
+EXACT_BOUND = 1 << 24
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Layer:
+    """``weights`` int16 (inputs, outputs), ``bias`` int32 (outputs,), ``shift`` 1 to 16."""
+
+    weights: NDArray[np.int16]
+    bias: NDArray[np.int32]
+    shift: int
+
+    def largest_sum(self) -> int:
+        """Bound of any partial sum over inputs in 0..255, rounding term included."""
+        columns = np.abs(self.weights.astype(np.int64)).sum(axis=0)
+        sums = ACTIVATION_MAX * columns + np.abs(self.bias.astype(np.int64))
+        return int(sums.max(initial=0)) + (1 << (self.shift - 1))
+
+
+class IntegerMlp:
+    """Hidden layers: ``clip((x W + b + 2**(s-1)) >> s, 0, 255)``; the last one is not clipped.
+
+    Raises
+    ------
+    CorruptError
+        Some sum could reach ``2**24``.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        for number, layer in enumerate(layers):
+            if layer.largest_sum() >= EXACT_BOUND:
+                raise CorruptError(f"network layer {number} could exceed 2**24")
+        self.layers = tuple(layers)
+        self._prepared = [
+            (
+                np.ascontiguousarray(layer.weights, np.float32),
+                (layer.bias + (1 << (layer.shift - 1))).astype(np.float32),
+                np.float32(2.0**-layer.shift),
+            )
+            for layer in layers
+        ]
+
+    def forward(self, inputs: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Return the outputs, shape (n, inputs) -> (n, outputs)."""
+        out = np.empty((len(inputs), self.layers[-1].weights.shape[1]), np.int32)
+        for begin in range(0, len(inputs), _BLOCK):
+            x: F32 = inputs[begin : begin + _BLOCK].astype(np.float32)
+            for place, (weights, bias, scale) in enumerate(self._prepared):
+                x = x @ weights
+                x += bias
+                x *= scale
+                np.floor(x, out=x)
+                if place < len(self._prepared) - 1:
+                    np.clip(x, 0.0, float(ACTIVATION_MAX), out=x)
+            out[begin : begin + _BLOCK] = x
+        return out
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread: the products are small, and tiles run in parallel instead."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

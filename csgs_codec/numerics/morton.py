@@ -1,0 +1,42 @@
+"""Morton keys over boxes with different extents (spec, numerics section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_KEY_BITS = 63
+
+
+def split_axes(bits: Sequence[int]) -> list[int]:
+    """Order in which the axes are halved: always the longest, ties x before y before z."""
+    left = [int(b) for b in bits]
+    axes = []
+    while any(left):
+        axis = left.index(max(left))
+        left[axis] -= 1
+        axes.append(axis)
+    return axes
+
+
+def encode_keys(coordinates: NDArray[np.int64], bits: Sequence[int]) -> NDArray[np.uint64]:
+    """Return the key of each cell, shape (n, 3) -> (n,); the first halving is the top bit."""
+    keys = np.zeros(len(coordinates), np.uint64)
+    left = [int(b) for b in bits]
+    for axis in split_axes(bits):
+        left[axis] -= 1
+        bit = (coordinates[:, axis] >> left[axis]) & 1
+        keys = (keys << np.uint64(1)) | bit.astype(np.uint64)
+    return keys
+
+
+def decode_keys(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int64]:
+    """Undo :func:`encode_keys`."""
+    coordinates = np.zeros((len(keys), 3), np.int64)
+    axes = split_axes(bits)
+    for place, axis in enumerate(axes):
+        bit = (keys >> np.uint64(len(axes) - 1 - place)) & np.uint64(1)
+        coordinates[:, axis] = (coordinates[:, axis] << 1) | bit.astype(np.int64)
+    return coordinates
