@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes import warps
-from csgs_codec.attributes.kinds import GroupKind
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.attributes.steps import LARGEST_CLASS, StepRule
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.fields import FieldReader, FieldWriter

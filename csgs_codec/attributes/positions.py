@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from csgs_codec.container.fields import FieldReader
 from csgs_codec.errors import CorruptError
 from csgs_codec.numerics.bits import BitReader, BitWriter
 from csgs_codec.numerics.fixed_point import ilog2
@@ -33,6 +34,9 @@ SHARE_CLASSES = 8
 TABLE_COUNT = COUNT_CLASSES * SHARE_CLASSES
 _ONE = np.uint64(1)
 _TAIL_SPLIT = 32
+_WORTH_SENDING = 48
+_WEIGHT_TOTAL = 512
+_WEIGHT_ORDER = 4
 
 
 def alphabet(table: int) -> int:
@@ -52,6 +56,34 @@ def build_tables(weights: dict[int, I64]) -> FrequencyTables:
     return FrequencyTables.from_frequencies(
         [normalise_frequencies(weights.get(t, default_weights(t))) for t in range(TABLE_COUNT)]
     )
+
+
+def write_tables(counts: I64) -> bytes:
+    """Serialise the tables fitted to ``counts``, shape (TABLE_COUNT, COUNT_BINS), as KDTB payload.
+
+    A flag says whether a table is there; its weights follow as Exp-Golomb codes of order 4.
+    """
+    bits = BitWriter()
+    for table in range(TABLE_COUNT):
+        row = counts[table, : alphabet(table)]
+        sent = int(row.sum()) >= _WORTH_SENDING
+        bits.put(np.array([sent], np.uint64), np.array([1], np.uint8))
+        if sent:
+            weights = -(-row * _WEIGHT_TOTAL // int(row.sum()))
+            bits.put_exp_golomb(weights, np.full(len(weights), _WEIGHT_ORDER, np.uint8))
+    return bits.finish()
+
+
+def read_tables(fields: FieldReader) -> FrequencyTables:
+    """Parse a KDTB payload; tables that it does not hold spread the points evenly."""
+    bits = BitReader(fields.raw(fields.remaining))
+    weights: dict[int, I64] = {}
+    for table in range(TABLE_COUNT):
+        if bits.get(np.array([1], np.uint8))[0]:
+            orders = np.full(alphabet(table), _WEIGHT_ORDER, np.uint8)
+            weights[table] = bits.get_exp_golomb(orders)
+    bits.finish()
+    return build_tables(weights)
 
 
 @dataclass

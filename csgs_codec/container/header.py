@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.attributes.kinds import GroupKind
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.errors import LimitError, UnsupportedError
 from csgs_codec.limits import (

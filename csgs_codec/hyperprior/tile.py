@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.attributes.kinds import GroupKind
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours

@@ -1,0 +1,156 @@
+"""Decoding. Never imports torch, scipy or the encoder."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from csgs_codec.decoder.parser import Parser
+from csgs_codec.decoder.reconstruct import reconstruct
+from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.errors import CsgsError, TruncatedError, UnsupportedError
+from csgs_codec.limits import DEFAULT_LIMITS, Limits
+from csgs_codec.scene import Scene
+
+Source = bytes | bytearray | memoryview | str | os.PathLike[str]
+
+
+def load(source: Source) -> memoryview:
+    """Return the bytes of a file (memory-mapped) or of a buffer."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return memoryview(source)
+    with open(source, "rb") as stream:
+        if os.fstat(stream.fileno()).st_size == 0:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def decode(
+    source: Source,
+    level: int | None = None,
+    *,
+    allow_truncated: bool = False,
+    verify: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Scene:
+    """Decode a file.
+
+    Parameters
+    ----------
+    source : path or bytes-like
+    level : int, optional
+        Level to decode, counted from 1; all that the file holds by default.
+    allow_truncated : bool
+        Decode the levels that are complete although the file ends inside a level.
+    verify : bool
+        Check the SHA-256 of the decoded integers of every level.
+    limits : Limits
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    TruncatedError
+        The file ends inside a level (unless allowed) or before the first one.
+    CorruptError, UnsupportedError, LimitError
+        The file is damaged, needs another version, or is too big.
+    """
+    try:
+        parser = parse(source, limits)
+        if not allow_truncated and (level is None or level > len(parser.complete)):
+            parser.require_end(len(load(source)))
+        return decode_parsed(parser, level, verify)
+    except CsgsError as error:
+        raise _located(error, source) from None
+
+
+def parse(source: Source, limits: Limits = DEFAULT_LIMITS) -> Parser:
+    """Parse a file as far as it goes; nothing is entropy-decoded."""
+    parser = Parser(limits)
+    parser.advance(load(source))
+    return parser
+
+
+def decode_parsed(parser: Parser, level: int | None = None, verify: bool = False) -> Scene:
+    """Decode what a parser holds, up to ``level``.
+
+    Raises
+    ------
+    TruncatedError
+        Not even the first level is complete, or ``level`` is not.
+    UnsupportedError
+        The file has no such level.
+    """
+    complete = len(parser.complete)
+    if level is not None and parser.prelude_done and not 1 <= level <= len(parser.levels):
+        raise UnsupportedError(f"there is no level {level}; the file has {len(parser.levels)}")
+    if complete < (level or 1):
+        raise TruncatedError("file ends before the level is complete", level=level or 1)
+    decoder = SceneDecoder(parser)
+    decoder.decode_to(complete if level is None else level, verify)
+    return reconstruct(parser, decoder)
+
+
+class StreamDecoder:
+    """Decode a file while its bytes arrive.
+
+    Examples
+    --------
+    >>> stream = StreamDecoder()                         # doctest: +SKIP
+    >>> for piece in download:                           # doctest: +SKIP
+    ...     for scene in stream.feed(piece):
+    ...         show(scene)
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._data = bytearray()
+        self.parser = Parser(limits)
+        self._decoder: SceneDecoder | None = None
+
+    @property
+    def level(self) -> int:
+        """Levels handed out so far."""
+        return self._decoder.levels_decoded if self._decoder else 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the last level was handed out."""
+        return self.parser.finished and self.level == len(self.parser.levels)
+
+    @property
+    def bytes_needed(self) -> int:
+        """Bytes missing to the end of the next level; 1 while that is not known, 0 when done."""
+        if self.done:
+            return 0
+        if not self.parser.prelude_done:
+            return 1
+        return max(1, self.parser.levels[self.level].end - len(self._data))
+
+    def feed(self, data: bytes | memoryview) -> Iterator[Scene]:
+        """Add bytes and yield the scene at each level that they complete."""
+        self._data = self._data + data
+        self.parser.advance(memoryview(bytes(self._data)))
+        while self.level < len(self.parser.complete):
+            if self._decoder is None:
+                self._decoder = SceneDecoder(self.parser)
+            self._decoder.decode_to(self.level + 1)
+            yield reconstruct(self.parser, self._decoder)
+
+    def close(self) -> None:
+        """Declare that no more bytes will come.
+
+        Raises
+        ------
+        TruncatedError
+            The bytes so far do not end behind a level.
+        """
+        self.parser.require_end(len(self._data))
+
+
+def _located(error: CsgsError, source: Source) -> CsgsError:
+    named = isinstance(source, str | Path | os.PathLike)
+    return error.located(file=os.fspath(source)) if named else error

@@ -1,0 +1,125 @@
+"""Decode one data chunk: the groups of a pass in one tile (spec section 6)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.coding import GroupCoding
+from csgs_codec.attributes.labels import LabelCoding, decode_labels
+from csgs_codec.attributes.positions import decode_keys
+from csgs_codec.attributes.steps import StepRule
+from csgs_codec.container.fields import FieldReader
+from csgs_codec.container.header import Header, Pass, Tiles
+from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
+from csgs_codec.hyperprior.contexts import build_inputs
+from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
+from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.numerics.bits import BitReader
+from csgs_codec.numerics.rans import RansDecoder
+from csgs_codec.numerics.residuals import decode_residuals
+from csgs_codec.numerics.tables import FrequencyTables
+
+
+@dataclass
+class Tools:
+    """Everything outside a chunk that its decoding needs, as the file has sent it so far."""
+
+    header: Header
+    tiles: Tiles
+    position_tables: FrequencyTables
+    codings: dict[int, GroupCoding] = field(default_factory=dict)
+    labels: dict[int, LabelCoding] = field(default_factory=dict)
+    fine_rules: dict[int, StepRule] = field(default_factory=dict)
+    networks: dict[int, GroupNetwork] = field(default_factory=dict)
+    sentinels: dict[int, int] = field(default_factory=dict)
+
+    def described(self, group: int) -> bool:
+        """Whether the file has sent what is needed to decode a group."""
+        kind = self.header.groups[group].kind
+        if kind is GroupKind.POSITION:
+            return True
+        if kind is GroupKind.POSITION_FINE:
+            return group in self.fine_rules
+        if kind in LABEL_KINDS:
+            return group in self.labels
+        return group in self.codings and group in self.networks
+
+
+def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> bytes:
+    """Decode a chunk into ``tile`` and return the SHA-256 of its integers.
+
+    Parameters
+    ----------
+    tools : Tools
+    tile : Tile
+        Holds what the earlier chunks of this tile gave.
+    pass_ : Pass
+    fields : FieldReader
+        The payload behind pass and tile numbers: the rANS stream as a blob, then the plain bits.
+
+    Raises
+    ------
+    CorruptError
+        The streams do not decode to exactly what the header announces.
+    """
+    rans = RansDecoder(fields.blob())
+    bits = BitReader(fields.raw(fields.remaining))
+    digest = hashlib.sha256()
+    for group in pass_.groups:
+        digest.update(_decode_group(tools, tile, pass_.layer, group, rans, bits))
+    rans.finish()
+    bits.finish()
+    return digest.digest()
+
+
+def _decode_group(
+    tools: Tools, tile: Tile, layer: int, group: int, rans: RansDecoder, bits: BitReader
+) -> NDArray[np.generic]:
+    kind = tools.header.groups[group].kind
+    rows = tile.rows(layer)
+    if kind is GroupKind.POSITION:
+        earlier = tile.earlier_keys(layer)
+        count = rows.stop - rows.start
+        keys = decode_keys(count, earlier, tile.depth, tools.position_tables, rans, bits)
+        tile.set_keys(layer, keys)
+        return keys
+    if kind is GroupKind.POSITION_FINE:
+        widths = tile.step_classes(group, tools.fine_rules[group], layer).astype(np.uint8)
+        fine = bits.get(np.repeat(widths, 3)).astype(np.int32).reshape(-1, 3)
+        decoded = fine
+    elif kind in LABEL_KINDS:
+        known = tile.values(group)[: rows.start, 0]
+        found = tile.neighbours(layer)
+        decoded = decode_labels(tools.labels[group], known, found, rans, bits)[:, None]
+    else:
+        decoded = _decode_residual_group(tools, tile, layer, group, rans, bits)
+    tile.values(group)[rows] = decoded
+    return np.ascontiguousarray(decoded)
+
+
+def _decode_residual_group(
+    tools: Tools, tile: Tile, layer: int, group: int, rans: RansDecoder, bits: BitReader
+) -> NDArray[np.int32]:
+    classes = tile.step_classes(group, tools.codings[group].rule, layer)
+    network = tools.networks[group]
+    inputs = build_inputs(network.layout, tile, layer, classes)
+    mu_q6, scale_index = network.predict(inputs, classes)
+    silent = silent_rows(tools.sentinels, tile, layer, group)
+    if silent is not None:
+        mu_q6[silent] = 0
+        scale_index[silent] = 0
+    k = decode_residuals(scale_index, rans, bits)
+    return reconstruct(mu_q6, k, classes)
+
+
+def silent_rows(
+    sentinels: dict[int, int], tile: Tile, layer: int, group: int
+) -> NDArray[np.bool_] | None:
+    """Rows of a layer that a sentinel group marks as not coded, or None without one."""
+    if group not in sentinels:
+        return None
+    return tile.values(sentinels[group])[tile.rows(layer), 0] > 0

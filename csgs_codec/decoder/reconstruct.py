@@ -1,0 +1,115 @@
+"""From decoded integers to the columns of a scene (spec section 9): floats begin here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.exact import apply_exceptions
+from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
+from csgs_codec.decoder.chunk import silent_rows
+from csgs_codec.decoder.parser import Parser
+from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.io.ply import scene_from_ply_bytes
+from csgs_codec.levels import Coverage, coverage
+from csgs_codec.scene import PlyLayout, Scene
+
+Generic = NDArray[np.generic]
+
+
+def reconstruct(parser: Parser, decoder: SceneDecoder) -> Scene:
+    """Return the scene at the level that ``decoder`` has reached.
+
+    Rows are layer after layer, then tile after tile: the rows of a lower level are the first rows
+    of a higher one. Columns of groups that the level does not hold are absent.
+    """
+    return _Reconstruction(parser, decoder).scene()
+
+
+class _Reconstruction:
+    def __init__(self, parser: Parser, decoder: SceneDecoder) -> None:
+        self._parser, self._decoder = parser, decoder
+        self._header, self._manifest = parser.header, parser.manifest
+        passes = parser.levels[decoder.levels_decoded - 1].passes
+        self._cover: Coverage = coverage(parser.header, passes)
+        counts = parser.tiles.counts[:, : self._cover.layers].T
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self._count = int(self._starts[-1])
+
+    def scene(self) -> Scene:
+        columns: dict[str, Generic] = {}
+        for group, named in enumerate(self._manifest.groups):
+            if named.columns and self._covered(group):
+                columns.update(self._group_columns(group, named.columns))
+        for name, value in self._manifest.constants.items():
+            dtype = self._manifest.dtype(name)
+            constant = np.frombuffer(value, dtype.newbyteorder("<")).astype(dtype)
+            columns[name] = np.repeat(constant, self._count)
+        exact = self._decoder.exact
+        columns.update(exact.columns)
+        names = [name for name, _ in self._manifest.properties]
+        ordered = {name: columns[name] for name in names if name in columns}
+        scene = Scene(ordered, PlyLayout.from_json(self._manifest.layout))
+        if exact.exceptions is not None:
+            apply_exceptions(self._all_properties(ordered, names), exact.exceptions)
+        if exact.elements is not None:
+            scene.elements = scene_from_ply_bytes(exact.elements)
+        if exact.row_order is not None:
+            inverse = np.empty_like(exact.row_order)
+            inverse[exact.row_order] = np.arange(len(inverse))
+            scene = scene.select(inverse)
+        return scene
+
+    def _all_properties(self, columns: dict[str, Generic], names: list[str]) -> dict[str, Generic]:
+        """Columns by property index; properties that are absent get a scratch column."""
+        return {
+            n: columns.get(n, np.zeros(self._count, self._manifest.dtype(n))) for n in names
+        }
+
+    def _covered(self, group: int) -> bool:
+        """Whether a group has values: labels for every row, other groups for some rows."""
+        held = [count > group for count in self._cover.groups[: self._cover.layers]]
+        return all(held) if self._header.groups[group].kind in LABEL_KINDS else any(held)
+
+    def _group_columns(self, group: int, names: tuple[str, ...]) -> dict[str, Generic]:
+        columns = {n: np.empty(self._count, self._manifest.dtype(n)) for n in names}
+        tiles = self._header.tiles
+        for layer in range(self._cover.layers):
+            for index in range(tiles):
+                place = layer * tiles + index
+                begin, end = int(self._starts[place]), int(self._starts[place + 1])
+                if begin == end:
+                    continue
+                values = self._values(self._decoder.tile(index), layer, group)
+                for name, column in zip(names, values.T, strict=True):
+                    columns[name][begin:end] = column
+        return columns
+
+    def _values(self, tile: Tile, layer: int, group: int) -> Generic:
+        """Values of a group in one tile layer, shape (n, columns)."""
+        kind = self._header.groups[group].kind
+        tools = self._parser.tools
+        rows = tile.rows(layer)
+        if kind is GroupKind.POSITION:
+            return self._positions(tile, layer)
+        if kind in LABEL_KINDS:
+            return tools.labels[group].palette[tile.values(group)[rows]]
+        values = tools.codings[group].dequantise(tile.values(group)[rows])
+        silent = silent_rows(tools.sentinels, tile, layer, group)
+        if silent is not None:
+            sentinel = tools.sentinels[group]
+            palette = tools.labels[sentinel].palette
+            values[silent] = palette[tile.values(sentinel)[rows][silent]]
+        return values
+
+    def _positions(self, tile: Tile, layer: int) -> NDArray[np.float64]:
+        """Centres of the cells: of the fine ones where the level holds them."""
+        rows = tile.rows(layer)
+        cells = tile.grid(rows).astype(np.float64)
+        within = np.full(cells.shape, 0.5)
+        for group, rule in self._parser.tools.fine_rules.items():
+            if self._cover.groups[layer] > group:
+                bits = tile.step_classes(group, rule, layer).astype(np.float64)[:, None]
+                within = (tile.values(group)[rows] + 0.5) * np.exp2(-bits)
+        return (cells + within) * self._header.grid_step + np.array(self._header.origin)

@@ -1,0 +1,223 @@
+"""Code the groups of a scene one after the other: fit, predict, quantise, reconstruct.
+
+Each group is finished over all tiles and layers before the next is fitted, so that networks see
+exactly the values that the decoder will have for what was coded before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.coding import GroupCoding
+from csgs_codec.attributes.labels import encode_labels, fit_labels
+from csgs_codec.attributes.positions import encode_keys
+from csgs_codec.attributes.steps import LARGEST_CLASS, STEP_Q6
+from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
+from csgs_codec.decoder.chunk import Tools, silent_rows
+from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
+from csgs_codec.encoder.options import Inputs
+from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
+from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
+from csgs_codec.hyperprior.neighbours import NEIGHBOURS
+from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.numerics.bits import BitWriter
+from csgs_codec.numerics.rans import RansEncoder
+from csgs_codec.numerics.residuals import encode_residuals
+
+I32 = NDArray[np.int32]
+
+OCTAVES = 4
+NEARBY_CHANNELS = 12
+OWN_CHANNELS = 6
+_OWN_KINDS = (
+    GroupKind.OPACITY,
+    GroupKind.SCALE,
+    GroupKind.ROTATION,
+    GroupKind.DC,
+    GroupKind.SH,
+    GroupKind.FEATURE,
+)
+_CONTEXT_SPREAD = 32.0
+_LEAST_ROWS_FOR_TRAINING = 1500
+
+
+@dataclass
+class Residuals:
+    """Symbols of one group in one tile layer."""
+
+    k: I32
+    scale_index: NDArray[np.uint8]
+
+
+@dataclass
+class CodedScene:
+    """Everything that goes into data chunks."""
+
+    tools: Tools
+    tiles: list[Tile]
+    residuals: dict[tuple[int, int, int], Residuals] = field(default_factory=dict)
+
+    def places(self) -> Iterator[tuple[Tile, int]]:
+        """Every tile and layer that has Gaussians, earlier layers first."""
+        for layer in range(self.tools.header.layers):
+            for tile in self.tiles:
+                if tile.rows(layer).start < tile.rows(layer).stop:
+                    yield tile, layer
+
+
+def code_group(
+    scene: CodedScene,
+    group: int,
+    latents: list[NDArray[np.float64]],
+    inputs: Inputs,
+    effort: Effort,
+    seed: int,
+) -> None:
+    """Fit the network of a residual group and quantise the group under it.
+
+    Parameters
+    ----------
+    scene : CodedScene
+        Holds the coding of the group and the decoded values of all groups before.
+    group : int
+    latents : list of ndarray, one per tile, shape (rows, channels)
+    inputs : Inputs
+        What the network may see.
+    effort : Effort
+    seed : int
+    """
+    coding = scene.tools.codings[group]
+    for tile, values in zip(scene.tiles, latents, strict=True):
+        tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
+    network = _fit(scene, group, coding, latents, inputs, effort, seed)
+    scene.tools.networks[group] = network
+    for tile, layer in scene.places():
+        rows = tile.rows(layer)
+        classes = tile.step_classes(group, coding.rule, layer)
+        seen = build_inputs(network.layout, tile, layer, classes)
+        mu_q6, scale_index = network.predict(seen, classes)
+        silent = silent_rows(scene.tools.sentinels, tile, layer, group)
+        if silent is not None:
+            mu_q6[silent] = 0
+            scale_index[silent] = 0
+        step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
+        k = np.rint((latents[tile.index][rows] - mu_q6 / 64.0) / step).astype(np.int32)
+        k[scale_index == 0] = 0
+        tile.values(group)[rows] = reconstruct(mu_q6, k, classes)
+        scene.residuals[group, layer, tile.index] = Residuals(k, scale_index)
+
+
+def _fit(
+    scene: CodedScene,
+    group: int,
+    coding: GroupCoding,
+    latents: list[NDArray[np.float64]],
+    inputs: Inputs,
+    effort: Effort,
+    seed: int,
+) -> GroupNetwork:
+    layout = context_layout(scene, group, inputs)
+    seen, wanted, classes = [], [], []
+    for tile, layer in scene.places():
+        step_classes = tile.step_classes(group, coding.rule, layer)
+        rows = build_inputs(layout, tile, layer, step_classes)
+        target = latents[tile.index][tile.rows(layer)].astype(np.float32)
+        silent = silent_rows(scene.tools.sentinels, tile, layer, group)
+        heard = slice(None) if silent is None else ~silent
+        seen.append(rows[heard])
+        wanted.append(target[heard])
+        classes.append(step_classes[heard])
+    target, all_classes = np.concatenate(wanted), np.concatenate(classes)
+    if layout.width == 0 or len(target) < _LEAST_ROWS_FOR_TRAINING:
+        if not len(target):
+            target, all_classes = np.zeros((1, coding.channels), np.float32), np.zeros(1, np.int8)
+        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes))
+    mlp = fit_mlp(np.concatenate(seen), target, all_classes, effort, seed)
+    return GroupNetwork(group, layout, mlp)
+
+
+def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayout:
+    """Inputs of a group's network: the earlier groups of the same Gaussian, and neighbours."""
+    if inputs.none:
+        return ContextLayout()
+    declared = scene.tools.header.groups
+    own = tuple(
+        _normalised(scene, earlier, OWN_CHANNELS)
+        for earlier in range(group)
+        if inputs.own and declared[earlier].kind in _OWN_KINDS
+    )
+    return ContextLayout(
+        octaves=OCTAVES if inputs.position else 0,
+        layer_inputs=scene.tools.header.layers,
+        neighbours=NEIGHBOURS if inputs.neighbours else 0,
+        nearby=_normalised(scene, group, NEARBY_CHANNELS) if inputs.neighbours else None,
+        own=own,
+        step_class=inputs.own and not scene.tools.codings[group].rule.constant,
+    )
+
+
+def _normalised(scene: CodedScene, group: int, most: int) -> ContextChannels:
+    width = min(most, scene.tools.header.groups[group].channels)
+    values = np.concatenate([tile.values(group)[:, :width] for tile in scene.tiles])
+    spread = np.maximum(values.std(axis=0) / _CONTEXT_SPREAD, 1.0)
+    shift = np.clip(np.rint(np.log2(spread)), 0, 30).astype(np.uint8)
+    return ContextChannels(group, np.rint(values.mean(axis=0)).astype(np.int32), shift)
+
+
+def code_labels(scene: CodedScene, group: int, labels: list[NDArray[np.int64]]) -> None:
+    """Turn labels into palette indices and fit their tables.
+
+    Parameters
+    ----------
+    scene : CodedScene
+    group : int
+    labels : list of ndarray, one per tile, shape (rows,)
+    """
+    palette = np.unique(np.concatenate(labels)) if labels else np.zeros(0, np.int64)
+    for tile, values in zip(scene.tiles, labels, strict=True):
+        tile.values(group)[:, 0] = np.searchsorted(palette, values)
+    layers = [
+        (
+            tile.values(group)[tile.rows(layer), 0],
+            tile.values(group)[: tile.rows(layer).start, 0],
+            tile.neighbours(layer),
+        )
+        for tile, layer in scene.places()
+    ]
+    scene.tools.labels[group] = fit_labels(palette, layers)
+
+
+def encode_chunk(scene: CodedScene, tile: Tile, layer: int, groups: tuple[int, ...]) -> bytes:
+    """Entropy-code the groups of a pass in one tile; returns rANS blob and plain bits."""
+    rans, bits = RansEncoder(), BitWriter()
+    for group in groups:
+        _encode_group(scene, tile, layer, group, rans, bits)
+    stream = rans.finish()
+    return np.array(len(stream), "<u4").tobytes() + stream + bits.finish()
+
+
+def _encode_group(
+    scene: CodedScene, tile: Tile, layer: int, group: int, rans: RansEncoder, bits: BitWriter
+) -> None:
+    tools = scene.tools
+    kind = tools.header.groups[group].kind
+    rows = tile.rows(layer)
+    if kind is GroupKind.POSITION:
+        earlier = tile.earlier_keys(layer)
+        encode_keys(tile.keys[rows], earlier, tile.depth, tools.position_tables, rans, bits)
+    elif kind is GroupKind.POSITION_FINE:
+        widths = tile.step_classes(group, tools.fine_rules[group], layer).astype(np.uint8)
+        fine = tile.values(group)[rows].reshape(-1).astype(np.uint64)
+        bits.put(fine, np.repeat(widths, 3))
+    elif kind in LABEL_KINDS:
+        known = tile.values(group)[: rows.start, 0]
+        target = tile.values(group)[rows, 0]
+        found = tile.neighbours(layer)
+        encode_labels(tools.labels[group], target, known, found, rans, bits)
+    else:
+        coded = scene.residuals[group, layer, tile.index]
+        encode_residuals(coded.k, coded.scale_index, rans, bits)

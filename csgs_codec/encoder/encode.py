@@ -1,0 +1,347 @@
+"""From a scene to a verified file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes import positions
+from csgs_codec.attributes.exact import (
+    Exceptions,
+    write_column,
+    write_elements,
+    write_exceptions,
+    write_row_order,
+)
+from csgs_codec.container.fields import FieldReader
+from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Header, Pass, Tiles
+from csgs_codec.container.kinds import GroupKind
+from csgs_codec.container.manifest import Manifest, NamedGroup
+from csgs_codec.decoder import SceneDecoder, parse
+from csgs_codec.decoder.chunk import Tools
+from csgs_codec.encoder.code import CodedScene, code_group, code_labels
+from csgs_codec.encoder.fit import Effort
+from csgs_codec.encoder.options import EncodeOptions
+from csgs_codec.encoder.partition import Partition, make_partition
+from csgs_codec.encoder.plan import (
+    KIND_OF_ROLE,
+    SH_COMPONENTS,
+    Appearance,
+    Grid,
+    fine_rule,
+    plan_group,
+)
+from csgs_codec.encoder.prepare import SENTINEL_VALUES, Prepared, prepare, sentinel_labels
+from csgs_codec.encoder.write import assemble
+from csgs_codec.errors import CorruptError, PlyError
+from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.io.ply import elements_to_ply_bytes
+from csgs_codec.numerics.morton import encode_keys
+from csgs_codec.scene import Scene
+from csgs_codec.schema import Group, Role
+from csgs_codec.version import __version__
+
+Progress = Callable[[str, float], None]
+
+LAYERS = 4
+_GEOMETRY = (Role.OPACITY, Role.SCALE, Role.ROTATION, Role.DC)
+_UNIT_SHARE = 0.98
+
+
+@dataclass
+class EncodeResult:
+    """An encoded file.
+
+    Attributes
+    ----------
+    data : bytes
+    notes : list of str
+        What the user should be told (dropped rows, suspicious statistics, cost of row order).
+    """
+
+    data: bytes
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """One group of the file and where its values come from."""
+
+    kind: GroupKind
+    name: str
+    columns: tuple[str, ...] = ()
+    source: Group | None = None
+    labels: NDArray[np.int64] | None = None
+
+
+def encode(
+    scene: Scene, options: EncodeOptions = EncodeOptions(), progress: Progress | None = None
+) -> EncodeResult:
+    """Encode a scene and check the result by decoding it.
+
+    Parameters
+    ----------
+    scene : Scene
+    options : EncodeOptions
+    progress : callable, optional
+        Called with a description and the share done, 0 to 1.
+
+    Raises
+    ------
+    PlyError
+        The scene cannot be encoded as it is.
+    """
+    tell = progress or (lambda text, share: None)
+    tell("reading", 0.0)
+    prepared = prepare(scene, options)
+    encoder = _Encoder(prepared, options, tell)
+    data, extra_notes = encoder.run()
+    tell("verifying", 0.95)
+    _verify(data, encoder.coded)
+    tell("done", 1.0)
+    return EncodeResult(data, prepared.notes + extra_notes)
+
+
+class _Encoder:
+    def __init__(self, prepared: Prepared, options: EncodeOptions, tell: Progress) -> None:
+        self._prepared, self._options, self._tell = prepared, options, tell
+        self._scene = prepared.scene
+        self._appearance = Appearance(prepared.scene, prepared.groups)
+        self._base_groups = 0
+        self._later: list[int] = []
+        self._planned = self._plan() if prepared.scene.count else []
+        self.coded: CodedScene
+
+    def _plan(self) -> list[_Planned]:
+        """Groups in coding order: geometry and base colour, then the rest by priority."""
+        by_role: dict[Role, list[Group]] = {}
+        for group in self._prepared.groups:
+            by_role.setdefault(group.role, []).append(group)
+        geometry = {g.role: g for g in self._prepared.groups if g.role in _GEOMETRY}
+        plan = [_Planned(GroupKind.POSITION, "position", ("x", "y", "z"))]
+        for role in (Role.OPACITY, Role.SCALE):
+            plan += [self._residual(geometry[role])] if role in geometry else []
+        if Role.OPACITY in geometry or Role.SCALE in geometry:
+            plan.append(_Planned(GroupKind.POSITION_FINE, "position_fine"))
+        for role in (Role.ROTATION, Role.DC):
+            plan += [self._residual(geometry[role])] if role in geometry else []
+        plan += [self._residual(g) for g in by_role.get(Role.FEATURE, [])]
+        self._base_groups = len(plan)
+        colour = [self._residual(g) for g in by_role.get(Role.SH, [])]
+        meaning = [p for g in by_role.get(Role.ID, []) for p in [self._label(g)]]
+        for group in by_role.get(Role.SEMANTIC, []):
+            sentinels = sentinel_labels(self._scene.stack(group.columns))
+            if sentinels is not None:
+                name = f"{group.name} sentinels"
+                meaning.append(_Planned(GroupKind.SENTINEL, name, labels=sentinels))
+            meaning.append(self._residual(group))
+        later = [colour, meaning] if self._options.priority == "rgb" else [meaning, colour]
+        self._later = [len(part) for part in later if part]
+        return plan + later[0] + later[1]
+
+    def _residual(self, group: Group) -> _Planned:
+        return _Planned(KIND_OF_ROLE[group.role], group.name, group.columns, group)
+
+    def _label(self, group: Group) -> _Planned:
+        column = self._scene.columns[group.columns[0]]
+        if column.dtype.kind == "u" and column.size and int(column.max()) > np.iinfo(np.int64).max:
+            raise PlyError("label is too large", property=group.columns[0])
+        return _Planned(GroupKind.ID, group.name, group.columns, group, column.astype(np.int64))
+
+    def run(self) -> tuple[bytes, list[str]]:
+        """Encode and return the file with notes."""
+        factor = self._options.step_factor
+        grid = Grid.of(self._scene, self._appearance, factor)
+        if self._scene.count:
+            partition = make_partition(
+                grid.cells, self._appearance.importance, min(LAYERS, self._scene.count)
+            )
+        else:
+            nothing = np.zeros((0, 3), np.int64)
+            empty = Tiles(nothing, np.zeros((0, 3), np.uint8), np.zeros((0, 1), np.int64))
+            partition = Partition(nothing, np.zeros(0, np.int64), empty)
+        exact, notes = self._exact_payloads(partition)
+        header, level_ends = self._header(partition, grid, bool(exact))
+        rows = [partition.tile_rows(t) for t in range(header.tiles)]
+        table_payload = self._start(header, partition, rows)
+        for index, planned in enumerate(self._planned):
+            self._tell(planned.name, 0.05 + 0.85 * index / len(self._planned))
+            self._code(index, planned, rows, grid)
+        self._tell("entropy coding", 0.9)
+        manifest = self._manifest()
+        data = assemble(self.coded, manifest, table_payload, level_ends, exact)
+        return data, notes
+
+    def _header(
+        self, partition: Partition, grid: Grid, exact: bool
+    ) -> tuple[Header, list[int]]:
+        layers = max(partition.tiles.counts.shape[1], 1)
+        base = tuple(range(self._base_groups))
+        passes = [Pass(layer, base) for layer in range(layers)] if base else []
+        level_ends = list(range(1, len(passes) + 1))
+        first = self._base_groups
+        for width in self._later:
+            groups = tuple(range(first, first + width))
+            passes += [Pass(layer, groups) for layer in range(layers)]
+            level_ends.append(len(passes))
+            first += width
+        if exact:
+            passes.append(Pass(EXACT_PASS_LAYER, ()))
+            level_ends.append(len(passes))
+        offset, shift = _unit_box(partition.cells)
+        header = Header(
+            gaussians=self._scene.count,
+            layers=layers,
+            tiles=len(partition.tiles.counts),
+            origin=grid.origin,
+            grid_step=grid.step,
+            unit_offset=offset,
+            unit_shift=shift,
+            groups=tuple(_declare(p) for p in self._planned),
+            passes=tuple(passes),
+        )
+        return header, level_ends
+
+    def _start(self, header: Header, partition: Partition, rows: list[NDArray[np.int64]]) -> bytes:
+        """Place the Gaussians in their tiles and fit the position tables."""
+        tiles = partition.tiles
+        places = [Tile(header, tiles, index) for index in range(header.tiles)]
+        counts = np.zeros((positions.TABLE_COUNT, positions.COUNT_BINS), np.int64)
+        for tile, members in zip(places, rows, strict=True):
+            local = partition.cells[members] - tiles.origin[tile.index]
+            tile.keys[:] = encode_keys(local, tile.bits)
+            for layer in range(header.layers):
+                own = tile.keys[tile.rows(layer)]
+                counts += positions.count_symbols(own, tile.earlier_keys(layer), tile.depth)
+        payload = positions.write_tables(counts)
+        tables = positions.read_tables(FieldReader(payload, "KDTB"))
+        self.coded = CodedScene(Tools(header, tiles, tables), places)
+        return payload
+
+    def _code(
+        self, index: int, planned: _Planned, rows: list[NDArray[np.int64]], grid: Grid
+    ) -> None:
+        tools = self.coded.tools
+        if planned.kind is GroupKind.POSITION:
+            return
+        if planned.kind is GroupKind.POSITION_FINE:
+            codings = {c.kind: c for c in tools.codings.values()}
+            tools.fine_rules[index] = fine_rule(self._appearance, codings, grid.base, grid.step)
+            for tile, layer in self.coded.places():
+                bits = tile.step_classes(index, tools.fine_rules[index], layer)[:, None]
+                inside = grid.inside[rows[tile.index][tile.rows(layer)]]
+                fine = np.floor(inside * np.exp2(bits.astype(np.float64)))
+                tile.values(index)[tile.rows(layer)] = fine
+            return
+        if planned.labels is not None:
+            code_labels(self.coded, index, [planned.labels[r] for r in rows])
+            return
+        self._code_residuals(index, planned, rows)
+
+    def _code_residuals(
+        self, index: int, planned: _Planned, rows: list[NDArray[np.int64]]
+    ) -> None:
+        assert planned.source is not None
+        tools, options = self.coded.tools, self._options
+        before = self._planned[index - 1]
+        silent = None
+        if before.kind is GroupKind.SENTINEL and before.labels is not None:
+            silent = before.labels >= min(SENTINEL_VALUES)
+            tools.sentinels[index] = index - 1
+        codings = {c.kind: c for c in tools.codings.values()}
+        coding = plan_group(
+            planned.source, self._scene, self._appearance, codings, options.step_factor, silent
+        )
+        tools.codings[index] = coding
+        latents = coding.latents(self._scene.stack(planned.columns))
+        if silent is not None:
+            latents[silent] = 0.0
+        per_tile = [latents[r] for r in rows]
+        code_group(self.coded, index, per_tile, options.inputs, Effort(), options.seed + index)
+
+    def _manifest(self) -> Manifest:
+        prepared, scene = self._prepared, self._scene
+        extras = tuple(scene.columns) if not scene.count else prepared.extras
+        return Manifest(
+            layout=scene.layout.to_json(),
+            properties=tuple((n, c.dtype.str[1:]) for n, c in scene.columns.items()),
+            groups=tuple(NamedGroup(p.name, p.columns) for p in self._planned),
+            constants=prepared.constants if scene.count else {},
+            extras=extras,
+            elements=bool(scene.elements),
+            original_order=self._options.order == "keep" and scene.count > 0,
+            encoder=f"csgs_codec {__version__}",
+        )
+
+    def _exact_payloads(self, partition: Partition) -> tuple[list[bytes], list[str]]:
+        """XDAT payloads, in canonical row order."""
+        scene, prepared = self._scene, self._prepared
+        order, notes = partition.order, []
+        names = list(scene.columns)
+        extras = prepared.extras if scene.count else tuple(names)
+        payloads = [write_column(names.index(n), scene.columns[n][order]) for n in extras]
+        if scene.elements:
+            payloads.append(write_elements(elements_to_ply_bytes(scene.elements)))
+        exceptions = prepared.exceptions
+        if len(exceptions.row):
+            place = np.empty(scene.count, np.int64)
+            place[order] = np.arange(scene.count)
+            canonical = place[exceptions.row]
+            by_row = np.argsort(canonical, kind="stable")
+            moved = Exceptions(
+                canonical[by_row], exceptions.property[by_row], exceptions.bits[by_row]
+            )
+            payloads.append(write_exceptions(moved))
+        if self._options.order == "keep" and scene.count:
+            payloads.append(write_row_order(order))
+            cost = 8 * len(payloads[-1]) / scene.count
+            notes.append(f"row order kept: {len(payloads[-1])} bytes, {cost:.2f} bits/Gaussian")
+        return payloads, notes
+
+
+def _declare(planned: _Planned) -> GroupDeclaration:
+    width = len(planned.columns)
+    channels = {
+        GroupKind.POSITION_FINE: 3,
+        GroupKind.ROTATION: 3,
+        GroupKind.SENTINEL: 1,
+        GroupKind.SH: SH_COMPONENTS.get(width, width),
+    }
+    return GroupDeclaration(planned.kind, channels.get(planned.kind, width), width)
+
+
+def _unit_box(cells: NDArray[np.int64]) -> tuple[tuple[int, int, int], int]:
+    """Offset and shift that bring most Gaussians into the 16-bit grid of the encoding."""
+    if not len(cells):
+        return (0, 0, 0), 0
+    tail = (1.0 - _UNIT_SHARE) / 2
+    low, high = np.quantile(cells, [tail, 1.0 - tail], axis=0).astype(np.int64)
+    span = int((high - low).max()) << 4
+    x, y, z = (int(v) for v in low)
+    return (x, y, z), max(0, span.bit_length() - 16)
+
+
+def _verify(data: bytes, coded: CodedScene) -> None:
+    """Decode what was written and compare every integer with what was meant.
+
+    Raises
+    ------
+    CorruptError
+        They differ; the file must not be used.
+    """
+    parser = parse(data)
+    parser.require_end(len(data))
+    decoder = SceneDecoder(parser)
+    decoder.decode_to(len(parser.levels), verify=True)
+    for tile in coded.tiles:
+        decoded = decoder.tile(tile.index)
+        same = np.array_equal(tile.keys, decoded.keys) and all(
+            np.array_equal(tile.values(g), decoded.values(g))
+            for g, declared in enumerate(coded.tools.header.groups)
+            if declared.kind is not GroupKind.POSITION
+        )
+        if not same:
+            raise CorruptError("the encoded file does not decode to what was encoded")

@@ -1,0 +1,158 @@
+"""Make a scene ready to be quantised: policy for defects, stand-ins for infinities, what is exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.exact import Exceptions
+from csgs_codec.container.manifest import DTYPES
+from csgs_codec.encoder.options import EncodeOptions
+from csgs_codec.errors import PlyError
+from csgs_codec.scene import Scene
+from csgs_codec.schema import Group, Role, assign_roles, require_positions
+from csgs_codec.statistics import find_defects, legitimate_infinity, suspicions
+
+_OPAQUE_LOGIT = 15.0
+_NO_EXTENT = -15.0
+SENTINEL_VALUES = (-1, 0)
+
+
+@dataclass
+class Prepared:
+    """A scene whose quantised groups are finite.
+
+    Attributes
+    ----------
+    scene : Scene
+        Finite stand-ins where the original is not.
+    groups : tuple of Group
+        Without the extras.
+    constants : dict of str to bytes
+    extras : tuple of str
+    exceptions : Exceptions
+        Original bits of the stand-ins, by scene row.
+    notes : list of str
+        What a user should be told.
+    """
+
+    scene: Scene
+    groups: tuple[Group, ...]
+    constants: dict[str, bytes]
+    extras: tuple[str, ...]
+    exceptions: Exceptions
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
+    """Apply the NaN policy and split the properties.
+
+    Raises
+    ------
+    PlyError
+        The scene has no positions, or defects under ``nan='error'``.
+    """
+    notes: list[str] = []
+    for name, column in scene.columns.items():
+        if column.dtype.str[1:] not in DTYPES:
+            raise PlyError(f"property type {column.dtype} is not a PLY type", property=name)
+    groups = assign_roles(scene, options.semantic)
+    require_positions(scene, groups)
+    notes += suspicions(scene, groups)
+    defects = find_defects(scene, groups)
+    if defects and options.nan == "error":
+        worst = min(defects, key=lambda d: int(d.rows[0]))
+        raise PlyError(
+            f"{worst.kind} in {len(worst.rows)} rows (see --nan drop|keep)",
+            property=worst.property,
+            row=int(worst.rows[0]),
+        )
+    if defects and options.nan == "drop":
+        bad = np.unique(np.concatenate([d.rows for d in defects]))
+        kept = np.ones(scene.count, bool)
+        kept[bad] = False
+        scene = scene.select(np.flatnonzero(kept))
+        notes.append(f"{len(bad)} rows with NaN, Inf or zero quaternions were dropped")
+    elif defects:
+        rows = len(np.unique(np.concatenate([d.rows for d in defects])))
+        notes.append(f"{rows} rows with NaN, Inf or zero quaternions are kept bit for bit")
+    finite, exceptions = _stand_ins(scene, groups)
+    constants = {
+        g.columns[0]: value
+        for g in groups
+        if g.role in (Role.EXTRA, Role.ID)
+        and (value := _constant(scene.columns[g.columns[0]])) is not None
+    }
+    named = [g for g in groups if g.columns[0] not in constants]
+    extras = tuple(g.columns[0] for g in named if g.role is Role.EXTRA)
+    coded = tuple(g for g in named if g.role is not Role.EXTRA)
+    return Prepared(finite, coded, constants, extras, exceptions, notes)
+
+
+def _constant(column: NDArray[np.generic]) -> bytes | None:
+    """Bytes of the only value of a column, or None."""
+    raw = np.ascontiguousarray(column, column.dtype.newbyteorder("<")).view(np.uint8)
+    rows = raw.reshape(len(column), -1)
+    if not len(rows) or (rows != rows[0]).any():
+        return None
+    return rows[0].tobytes()
+
+
+def _stand_ins(scene: Scene, groups: tuple[Group, ...]) -> tuple[Scene, Exceptions]:
+    """Replace what is not finite; remember its bits."""
+    columns = dict(scene.columns)
+    names = list(columns)
+    rows, properties, bits = [], [], []
+
+    def note(name: str, bad: NDArray[np.bool_]) -> None:
+        where = np.flatnonzero(bad)
+        raw = np.zeros((len(where), 8), np.uint8)
+        original = scene.columns[name][where]
+        little = np.ascontiguousarray(original, original.dtype.newbyteorder("<"))
+        raw[:, : original.dtype.itemsize] = little.view(np.uint8).reshape(len(where), -1)
+        rows.append(where)
+        properties.append(np.full(len(where), names.index(name)))
+        bits.append(raw.reshape(-1).view("<u8").astype(np.uint64))
+
+    for group in groups:
+        if group.role in (Role.ID, Role.EXTRA):
+            continue
+        for name in group.columns:
+            column = columns[name]
+            bad = ~np.isfinite(column)
+            if bad.any():
+                note(name, bad)
+                fixed = column.copy()
+                meaning = legitimate_infinity(group.role, column)
+                good = column[~bad]
+                fixed[bad] = np.median(good) if len(good) else 0
+                fixed[meaning] = _OPAQUE_LOGIT if group.role is Role.OPACITY else _NO_EXTENT
+                columns[name] = fixed
+        if group.role is Role.ROTATION:
+            zero = np.ones(scene.count, bool)
+            for name in group.columns:
+                zero &= columns[name] == 0
+            if zero.any():
+                for name in group.columns:
+                    note(name, zero & np.isfinite(scene.columns[name]))
+                columns[group.columns[0]] = np.where(zero, 1, columns[group.columns[0]]).astype(
+                    columns[group.columns[0]].dtype
+                )
+    if not rows:
+        nothing = np.zeros(0, np.int64)
+        return scene, Exceptions(nothing, nothing, np.zeros(0, np.uint64))
+    exceptions = Exceptions(np.concatenate(rows), np.concatenate(properties), np.concatenate(bits))
+    return Scene(columns, scene.layout, scene.elements), exceptions
+
+
+def sentinel_labels(values: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Label of each row: -2 normal, or the sentinel value (-1 or 0) that fills the whole row.
+
+    Returns None when no row is a sentinel.
+    """
+    labels = np.full(len(values), min(SENTINEL_VALUES) - 1, np.int64)
+    for sentinel in SENTINEL_VALUES:
+        labels[(values == sentinel).all(axis=1)] = sentinel
+    return labels if (labels >= min(SENTINEL_VALUES)).any() else None

@@ -1,0 +1,122 @@
+"""Assemble the file: prelude, passes, level table (spec section 4.1)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from csgs_codec.container.chunks import SIGNATURE, frame
+from csgs_codec.container.fields import FieldWriter
+from csgs_codec.container.header import DIGEST_BYTES, LevelEntry, write_levels
+from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
+from csgs_codec.container.manifest import Manifest
+from csgs_codec.decoder.parser import NO_SENTINEL
+from csgs_codec.encoder.code import CodedScene, encode_chunk
+from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.levels import coverage
+
+
+@dataclass
+class Body:
+    """The file so far, and the chain of digests."""
+
+    parts: list[bytes]
+    size: int
+    digest: bytes = b""
+
+    def add(self, type_: str, payload: bytes) -> None:
+        """Append a chunk."""
+        chunk = frame(type_, payload)
+        self.parts.append(chunk)
+        self.size += len(chunk)
+
+
+def assemble(
+    scene: CodedScene,
+    manifest: Manifest,
+    position_table_payload: bytes,
+    level_ends: list[int],
+    exact: list[bytes],
+) -> bytes:
+    """Return the bytes of the file.
+
+    Parameters
+    ----------
+    scene : CodedScene
+    manifest : Manifest
+    position_table_payload : bytes
+        KDTB payload.
+    level_ends : list of int
+        Passes that each level completes, counted from the start.
+    exact : list of bytes
+        XDAT payloads of the exact pass.
+    """
+    header, tools = scene.tools.header, scene.tools
+    blank = [LevelEntry(0, 0, 0, bytes(DIGEST_BYTES))] * len(level_ends)
+    prelude = [frame("HEAD", header.write()), frame("LEVS", write_levels(blank))]
+    body = Body([], len(SIGNATURE) + sum(map(len, prelude)))
+    body.add("SCHM", manifest.write())
+    body.add("TILE", tools.tiles.write())
+    body.add("KDTB", position_table_payload)
+    described: set[int] = set()
+    levels: list[LevelEntry] = []
+    chain: list[bytes] = []
+    for number, pass_ in enumerate(header.passes):
+        if pass_.exact:
+            for payload in exact:
+                body.add("XDAT", payload)
+                chain.append(hashlib.sha256(payload).digest())
+        for group in pass_.groups:
+            if group not in described:
+                _describe(scene, group, body)
+                described.add(group)
+        if not pass_.exact:
+            for tile in scene.tiles:
+                rows = tile.rows(pass_.layer)
+                if rows.start < rows.stop:
+                    coded = encode_chunk(scene, tile, pass_.layer, pass_.groups)
+                    payload = FieldWriter().put("u16", number).put("u32", tile.index).raw(coded)
+                    body.add("DATA", payload.finish())
+                    chain.append(_chunk_digest(scene, tile, pass_.layer, pass_.groups))
+        if number + 1 in level_ends:
+            body.digest = hashlib.sha256(body.digest + b"".join(chain)).digest()
+            chain = []
+            present = coverage(header, number + 1).layers
+            count = int(tools.tiles.counts[:, :present].sum())
+            levels.append(LevelEntry(body.size, number + 1, count, body.digest))
+    if not header.passes:
+        levels.append(replace(blank[0], end=body.size, digest=hashlib.sha256().digest()))
+    prelude[1] = frame("LEVS", write_levels(levels))
+    return b"".join([SIGNATURE, *prelude, *body.parts])
+
+
+def _describe(scene: CodedScene, group: int, body: Body) -> None:
+    """Send what a group needs before its first data."""
+    tools = scene.tools
+    kind = tools.header.groups[group].kind
+    fields = FieldWriter().put("u8", group)
+    if kind is GroupKind.POSITION:
+        return
+    if kind is GroupKind.POSITION_FINE:
+        tools.fine_rules[group].write(fields)
+    elif kind in LABEL_KINDS:
+        fields.raw(tools.labels[group].write())
+    else:
+        fields.put("u8", tools.sentinels.get(group, NO_SENTINEL))
+        fields.raw(tools.codings[group].write())
+    body.add("GRUP", fields.finish())
+    if group in tools.networks:
+        body.add("NETW", tools.networks[group].write())
+
+
+def _chunk_digest(scene: CodedScene, tile: Tile, layer: int, groups: tuple[int, ...]) -> bytes:
+    digest = hashlib.sha256()
+    for group in groups:
+        rows = tile.rows(layer)
+        if scene.tools.header.groups[group].kind is GroupKind.POSITION:
+            digest.update(np.ascontiguousarray(tile.keys[rows]))
+        else:
+            digest.update(np.ascontiguousarray(tile.values(group)[rows]))
+    return digest.digest()

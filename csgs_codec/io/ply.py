@@ -1,0 +1,156 @@
+"""PLY files, through plyfile."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from plyfile import PlyData, PlyElement, PlyParseError
+
+from csgs_codec.errors import PlyError
+from csgs_codec.scene import PlyLayout, Scene
+
+_HEADER_LIMIT = 1 << 22
+_TYPE_BYTES = {
+    **dict.fromkeys(("char", "int8", "uchar", "uint8"), 1),
+    **dict.fromkeys(("short", "int16", "ushort", "uint16"), 2),
+    **dict.fromkeys(("int", "int32", "uint", "uint32", "float", "float32"), 4),
+    **dict.fromkeys(("double", "float64"), 8),
+}
+
+
+def read_ply(path: str | os.PathLike[str]) -> Scene:
+    """Read a PLY of any flavour; large binary elements are memory-mapped.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    PlyError
+        The file is missing, malformed or shorter than its header says, naming element, row and
+        property where known.
+    """
+    try:
+        with open(path, "rb") as stream:
+            _check_counts(stream, os.fstat(stream.fileno()).st_size)
+            stream.seek(0)
+            data = PlyData.read(stream, mmap=_has_rows(stream))
+    except PlyError as error:
+        raise error.located(file=str(path)) from None
+    except PlyParseError as error:
+        raise PlyError(f"malformed PLY: {error}", file=str(path)) from error
+    except (OSError, ValueError, OverflowError, UnicodeDecodeError, KeyError) as error:
+        raise PlyError(f"cannot be read as PLY: {error}", file=str(path)) from error
+    return _to_scene(data, str(path))
+
+
+def scene_from_ply_bytes(data: bytes) -> tuple[PlyElement, ...]:
+    """Return the elements of a small binary PLY held in memory.
+
+    Raises
+    ------
+    PlyError
+    """
+    stream = io.BytesIO(data)
+    _check_counts(stream, len(data))
+    stream.seek(0)
+    try:
+        return tuple(PlyData.read(stream, mmap=False).elements)
+    except (PlyParseError, ValueError, OverflowError, KeyError) as error:
+        raise PlyError(f"embedded elements are malformed: {error}") from error
+
+
+def elements_to_ply_bytes(elements: tuple[PlyElement, ...]) -> bytes:
+    """Serialise elements as a binary little-endian PLY."""
+    stream = io.BytesIO()
+    PlyData(elements, text=False, byte_order="<").write(stream)
+    return stream.getvalue()
+
+
+def write_ply(target: str | os.PathLike[str] | BinaryIO, scene: Scene) -> None:
+    """Write a scene in the layout that it carries (format, names, order, comments, elements)."""
+    layout = scene.layout
+    names = list(scene.columns)
+    rows = np.empty(scene.count, [(name, scene.columns[name].dtype) for name in names])
+    for name in names:
+        rows[name] = scene.columns[name]
+    vertex = PlyElement.describe(rows, "vertex", comments=list(layout.vertex_comments))
+    elements = list(scene.elements)
+    elements.insert(min(layout.vertex_index, len(elements)), vertex)
+    data = PlyData(
+        elements,
+        text=layout.text,
+        byte_order=layout.byte_order,
+        comments=list(layout.comments),
+        obj_info=list(layout.obj_info),
+    )
+    data.write(os.fspath(target) if isinstance(target, str | Path) else target)
+
+
+def _to_scene(data: PlyData, path: str) -> Scene:
+    names = [element.name for element in data.elements]
+    if "vertex" not in names:
+        raise PlyError("there is no vertex element", file=path)
+    vertex = data["vertex"]
+    columns = {}
+    for prop in vertex.properties:
+        if vertex.data.dtype[prop.name].hasobject:
+            raise PlyError("vertex properties must not be lists", file=path, property=prop.name)
+        column = vertex.data[prop.name]
+        columns[prop.name] = np.ascontiguousarray(column, column.dtype.newbyteorder("="))
+    layout = PlyLayout(
+        bool(data.text),
+        ">" if data.byte_order == ">" else "<",
+        tuple(data.comments),
+        tuple(data.obj_info),
+        tuple(vertex.comments),
+        names.index("vertex"),
+    )
+    return Scene(columns, layout, tuple(e for e in data.elements if e.name != "vertex"))
+
+
+def _header(stream: BinaryIO) -> list[list[str]]:
+    text = stream.read(_HEADER_LIMIT)
+    if not text.startswith(b"ply"):
+        raise PlyError("not a PLY file (it does not start with 'ply')")
+    end = text.find(b"end_header")
+    if end < 0:
+        raise PlyError("PLY header has no 'end_header'")
+    stream.seek(end)
+    return [line.decode("ascii", "replace").split() for line in text[:end].splitlines()]
+
+
+def _check_counts(stream: BinaryIO, size: int) -> None:
+    """Refuse counts that the file cannot hold, before anything is allocated for them."""
+    words = _header(stream)
+    body = size - stream.tell()
+    elements: list[tuple[str, int, int]] = []
+    for line in words:
+        if line[:1] == ["element"] and len(line) == 3:
+            if not line[2].isdigit():
+                raise PlyError(f"element count {line[2]!r} is not a number", element=line[1])
+            elements.append((line[1], int(line[2]), 0))
+        elif line[:1] == ["property"] and len(line) >= 3 and elements:
+            name, count, row = elements[-1]
+            kind = line[2] if line[1] == "list" else line[1]
+            elements[-1] = (name, count, row + _TYPE_BYTES.get(kind, 1))
+    binary = any(line[:1] == ["format"] and line[1:2] != ["ascii"] for line in words)
+    for name, count, row in elements:
+        if count * (row if binary else 2) > body + 2:
+            raise PlyError(f"file is too short for {count} rows", element=name)
+
+
+def _has_rows(stream: BinaryIO) -> bool:
+    """Whether every element has rows and properties: empty ones cannot be memory-mapped."""
+    counts = [line[2] for line in _header(stream) if line[:1] == ["element"] and len(line) == 3]
+    stream.seek(0)
+    return all(int(count) > 0 for count in counts)
