@@ -63,6 +63,8 @@ def fit_mlp(
     effort : Effort
     seed : int
     """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     x = torch.from_numpy(inputs)
     y = torch.from_numpy(latents)
