@@ -12,7 +12,6 @@ from csgs_codec.hyperprior.neighbours import NEIGHBOURS
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.limits import MAX_CHANNELS, MAX_LAYERS
 from csgs_codec.numerics.fixed_point import shift_round
-from csgs_codec.numerics.positional import encode_positions
 
 U8 = NDArray[np.uint8]
 I32 = NDArray[np.int32]
@@ -130,7 +129,7 @@ def build_inputs(
     count = rows.stop - rows.start
     parts: list[U8] = []
     if layout.octaves:
-        parts.append(encode_positions(tile.unit_positions(layer), layout.octaves))
+        parts.append(tile.encoded_positions(layer, layout.octaves))
     if layout.layer_inputs:
         one_hot = np.zeros((count, layout.layer_inputs), np.uint8)
         one_hot[:, min(layer, layout.layer_inputs - 1)] = 255

@@ -14,6 +14,7 @@ from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours
 from csgs_codec.numerics.morton import decode_keys
+from csgs_codec.numerics.positional import encode_positions
 
 I32 = NDArray[np.int32]
 
@@ -41,6 +42,7 @@ class Tile:
         self.keys = np.zeros(int(self._starts[-1]), np.uint64)
         self._values: dict[int, I32] = {}
         self._neighbours: dict[int, Neighbours] = {}
+        self._encoded_positions: dict[int, NDArray[np.uint8]] = {}
         self._group_of = {group.kind: i for i, group in enumerate(header.groups)}
 
     def rows(self, layer: int) -> slice:
@@ -59,11 +61,15 @@ class Tile:
         """Coarse grid coordinates in the scene, shape (n, 3)."""
         return decode_keys(self.keys[rows], self.bits) + self._origin
 
-    def unit_positions(self, layer: int) -> NDArray[np.uint16]:
-        """Positions as the positional encoding sees them, shape (n, 3)."""
-        moved = self.grid(self.rows(layer)) - np.array(self._header.unit_offset, np.int64)
-        scaled = (moved << _UNIT_BITS) >> self._header.unit_shift
-        return np.clip(scaled, 0, _UNIT_MAX).astype(np.uint16)
+    def encoded_positions(self, layer: int, octaves: int) -> NDArray[np.uint8]:
+        """Positional encoding of a layer, shape (n, 6 * octaves), octave after octave."""
+        known = self._encoded_positions.get(layer)
+        if known is None or known.shape[1] < 6 * octaves:
+            moved = self.grid(self.rows(layer)) - np.array(self._header.unit_offset, np.int64)
+            scaled = (moved << _UNIT_BITS) >> self._header.unit_shift
+            unit = np.clip(scaled, 0, _UNIT_MAX).astype(np.uint16)
+            known = self._encoded_positions[layer] = encode_positions(unit, octaves)
+        return known[:, : 6 * octaves]
 
     def neighbours(self, layer: int) -> Neighbours:
         """Neighbours of a layer among the earlier layers."""

@@ -15,16 +15,16 @@ def shift_round(
 ) -> NDArray[Integer]:
     """Return ``floor((value + 2**(shift-1)) / 2**shift)``; a shift of 0 changes nothing."""
     amount = np.asarray(shift, dtype=value.dtype)
-    half = np.where(amount > 0, np.left_shift(1, np.maximum(amount - 1, 0)), 0)
-    return np.right_shift(value + half.astype(value.dtype), amount)
+    half = np.left_shift(np.ones_like(amount), amount) >> 1
+    return np.right_shift(value + half, amount)
 
 
 def ilog2(value: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return ``floor(log2(value))`` exactly, for ``value >= 1``."""
-    rest = value.copy()
-    result = np.zeros(value.shape, np.uint8)
-    for step in (32, 16, 8, 4, 2, 1):
-        large = rest >= np.uint64(1 << step)
-        rest = np.where(large, rest >> np.uint64(step), rest)
-        result += np.where(large, np.uint8(step), np.uint8(0))
-    return result
+    """Return ``floor(log2(value))`` exactly, for ``value >= 1``.
+
+    32-bit halves are exact in float64, whose exponent is the answer.
+    """
+    high = (value >> np.uint64(32)).astype(np.float64)
+    low = (value & np.uint64(0xFFFFFFFF)).astype(np.float64)
+    exponent = np.where(high > 0, np.frexp(high)[1] + 32, np.frexp(low)[1])
+    return (exponent - 1).astype(np.uint8)

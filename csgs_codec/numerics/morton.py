@@ -34,9 +34,11 @@ def encode_keys(coordinates: NDArray[np.int64], bits: Sequence[int]) -> NDArray[
 
 def decode_keys(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int64]:
     """Undo :func:`encode_keys`."""
-    coordinates = np.zeros((len(keys), 3), np.int64)
-    axes = split_axes(bits)
-    for place, axis in enumerate(axes):
-        bit = (keys >> np.uint64(len(axes) - 1 - place)) & np.uint64(1)
-        coordinates[:, axis] = (coordinates[:, axis] << 1) | bit.astype(np.int64)
-    return coordinates
+    coordinates = np.zeros((3, len(keys)), np.uint64)
+    rest = keys.copy()
+    place = [0, 0, 0]
+    for axis in reversed(split_axes(bits)):
+        coordinates[axis] |= (rest & np.uint64(1)) << np.uint64(place[axis])
+        rest >>= np.uint64(1)
+        place[axis] += 1
+    return coordinates.T.astype(np.int64, order="C")
