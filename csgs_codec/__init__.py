@@ -1,1 +1,90 @@
-"""csgs_codec: a codec for semantic 3D Gaussian Splatting scenes."""
+"""csgs_codec: a codec for semantic 3D Gaussian Splatting scenes.
+
+``encode`` a :class:`Scene` (from :func:`read_ply`), ``decode`` a file, ``truncate`` it behind a
+level, ``probe`` what it holds, or ``open`` a decoder that takes bytes as they arrive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from csgs_codec.errors import (
+    CorruptError,
+    CsgsError,
+    FormatError,
+    LimitError,
+    OutputExistsError,
+    PlyError,
+    TruncatedError,
+    UnsupportedError,
+)
+from csgs_codec.limits import Limits
+from csgs_codec.version import __version__
+
+if TYPE_CHECKING:
+    from csgs_codec.decoder import decode
+    from csgs_codec.decoder.stream import StreamDecoder
+    from csgs_codec.decoder.stream import StreamDecoder as open  # noqa: A004
+    from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
+    from csgs_codec.io.ply import read_ply, write_ply
+    from csgs_codec.probe import Probe, probe
+    from csgs_codec.scene import Scene
+    from csgs_codec.truncate import truncate
+
+BITSTREAM_VERSION = "0.1"
+
+_LAZY = {
+    "decode": ("csgs_codec.decoder", "decode"),
+    "StreamDecoder": ("csgs_codec.decoder.stream", "StreamDecoder"),
+    "open": ("csgs_codec.decoder.stream", "StreamDecoder"),
+    "encode": ("csgs_codec.encoder", "encode"),
+    "EncodeOptions": ("csgs_codec.encoder", "EncodeOptions"),
+    "EncodeResult": ("csgs_codec.encoder", "EncodeResult"),
+    "Inputs": ("csgs_codec.encoder", "Inputs"),
+    "read_ply": ("csgs_codec.io.ply", "read_ply"),
+    "write_ply": ("csgs_codec.io.ply", "write_ply"),
+    "probe": ("csgs_codec.probe", "probe"),
+    "Probe": ("csgs_codec.probe", "Probe"),
+    "truncate": ("csgs_codec.truncate", "truncate"),
+    "Scene": ("csgs_codec.scene", "Scene"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that a decoder never waits for torch."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'csgs_codec' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _LAZY[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+__all__ = [
+    "BITSTREAM_VERSION",
+    "CorruptError",
+    "CsgsError",
+    "EncodeOptions",
+    "EncodeResult",
+    "FormatError",
+    "Inputs",
+    "LimitError",
+    "Limits",
+    "OutputExistsError",
+    "PlyError",
+    "Probe",
+    "Scene",
+    "StreamDecoder",
+    "TruncatedError",
+    "UnsupportedError",
+    "__version__",
+    "decode",
+    "encode",
+    "open",
+    "probe",
+    "read_ply",
+    "truncate",
+    "write_ply",
+]

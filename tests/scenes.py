@@ -16,7 +16,7 @@ from csgs_codec.scene import Column, PlyLayout, Scene
 SH_REST = {0: 0, 1: 9, 2: 24, 3: 45, 4: 72}
 CLUSTERS = 8
 
-# name of the first column -> (prefix, columns) of every multi-channel naming of design/inputs.md
+# Columns of every multi-channel naming of design/inputs.md, by project.
 SEMANTIC_NAMINGS: dict[str, tuple[str, ...]] = {
     "feature3dgs": tuple(f"semantic_{i}" for i in range(16)),
     "gaussian_grouping": tuple(f"obj_dc_{i}" for i in range(16)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from csgs_codec.decoder.parser import Parser
@@ -93,62 +92,6 @@ def decode_parsed(parser: Parser, level: int | None = None, verify: bool = False
     decoder = SceneDecoder(parser)
     decoder.decode_to(complete if level is None else level, verify)
     return reconstruct(parser, decoder)
-
-
-class StreamDecoder:
-    """Decode a file while its bytes arrive.
-
-    Examples
-    --------
-    >>> stream = StreamDecoder()                         # doctest: +SKIP
-    >>> for piece in download:                           # doctest: +SKIP
-    ...     for scene in stream.feed(piece):
-    ...         show(scene)
-    """
-
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._data = bytearray()
-        self.parser = Parser(limits)
-        self._decoder: SceneDecoder | None = None
-
-    @property
-    def level(self) -> int:
-        """Levels handed out so far."""
-        return self._decoder.levels_decoded if self._decoder else 0
-
-    @property
-    def done(self) -> bool:
-        """Whether the last level was handed out."""
-        return self.parser.finished and self.level == len(self.parser.levels)
-
-    @property
-    def bytes_needed(self) -> int:
-        """Bytes missing to the end of the next level; 1 while that is not known, 0 when done."""
-        if self.done:
-            return 0
-        if not self.parser.prelude_done:
-            return 1
-        return max(1, self.parser.levels[self.level].end - len(self._data))
-
-    def feed(self, data: bytes | memoryview) -> Iterator[Scene]:
-        """Add bytes and yield the scene at each level that they complete."""
-        self._data = self._data + data
-        self.parser.advance(memoryview(bytes(self._data)))
-        while self.level < len(self.parser.complete):
-            if self._decoder is None:
-                self._decoder = SceneDecoder(self.parser)
-            self._decoder.decode_to(self.level + 1)
-            yield reconstruct(self.parser, self._decoder)
-
-    def close(self) -> None:
-        """Declare that no more bytes will come.
-
-        Raises
-        ------
-        TruncatedError
-            The bytes so far do not end behind a level.
-        """
-        self.parser.require_end(len(self._data))
 
 
 def _located(error: CsgsError, source: Source) -> CsgsError:

@@ -60,6 +60,7 @@ class CodedScene:
     tools: Tools
     tiles: list[Tile]
     residuals: dict[tuple[int, int, int], Residuals] = field(default_factory=dict)
+    group_bits: dict[int, float] = field(default_factory=dict)
 
     def places(self) -> Iterator[tuple[Tile, int]]:
         """Every tile and layer that has Gaussians, earlier layers first."""
@@ -195,7 +196,10 @@ def encode_chunk(scene: CodedScene, tile: Tile, layer: int, groups: tuple[int, .
     """Entropy-code the groups of a pass in one tile; returns rANS blob and plain bits."""
     rans, bits = RansEncoder(), BitWriter()
     for group in groups:
+        before = rans.cost + bits.size
         _encode_group(scene, tile, layer, group, rans, bits)
+        spent = rans.cost + bits.size - before
+        scene.group_bits[group] = scene.group_bits.get(group, 0.0) + spent
     stream = rans.finish()
     return np.array(len(stream), "<u4").tobytes() + stream + bits.finish()
 

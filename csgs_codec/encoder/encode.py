@@ -60,10 +60,13 @@ class EncodeResult:
     data : bytes
     notes : list of str
         What the user should be told (dropped rows, suspicious statistics, cost of row order).
+    group_bits : dict of str to float
+        Bits spent on each group in data chunks.
     """
 
     data: bytes
     notes: list[str] = field(default_factory=list)
+    group_bits: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def encode(
     tell("verifying", 0.95)
     _verify(data, encoder.coded)
     tell("done", 1.0)
-    return EncodeResult(data, prepared.notes + extra_notes)
+    return EncodeResult(data, prepared.notes + extra_notes, encoder.group_bits)
 
 
 class _Encoder:
@@ -174,6 +177,12 @@ class _Encoder:
         manifest = self._manifest()
         data = assemble(self.coded, manifest, table_payload, level_ends, exact)
         return data, notes
+
+    @property
+    def group_bits(self) -> dict[str, float]:
+        """Bits spent on each group in data chunks."""
+        spent = self.coded.group_bits
+        return {p.name: spent[i] for i, p in enumerate(self._planned) if i in spent}
 
     def _header(
         self, partition: Partition, grid: Grid, exact: bool

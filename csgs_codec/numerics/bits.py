@@ -14,6 +14,7 @@ U64 = NDArray[np.uint64]
 
 MAX_WIDTH = 56
 MAX_EXP_GOLOMB_BITS = 30
+_WORTH_COMPILING = 2048
 
 
 class BitWriter:
@@ -21,10 +22,12 @@ class BitWriter:
 
     def __init__(self) -> None:
         self._fields: list[tuple[U64, U8]] = []
+        self.size = 0
 
     def put(self, values: U64, widths: U8) -> None:
-        """Append ``values[i]`` in ``widths[i]`` bits (0 to 56)."""
+        """Append ``values[i]`` in ``widths[i]`` bits (0 to 56); ``size`` counts the bits."""
         if len(values):
+            self.size += int(widths.sum(dtype=np.int64))
             self._fields.append((values.astype(np.uint64), widths.astype(np.uint8)))
 
     def put_exp_golomb(self, values: NDArray[np.int64], orders: U8) -> None:
@@ -66,7 +69,7 @@ class BitReader:
         if self._at + total > self._end:
             raise CorruptError("plain bits end early")
         starts = ends - widths
-        fast = kernels()
+        fast = kernels() if len(widths) > _WORTH_COMPILING else None
         if fast is None:
             out = self._get_numpy(starts, widths)
         else:
@@ -94,7 +97,7 @@ class BitReader:
             The bits end early or a prefix is longer than 30 zeros.
         """
         out = np.zeros(len(orders), np.int64)
-        fast = kernels()
+        fast = kernels() if len(orders) > _WORTH_COMPILING else None
         if fast is None:
             self._at = self._exp_golomb_python(orders, out)
         else:
@@ -106,20 +109,21 @@ class BitReader:
         return out
 
     def _exp_golomb_python(self, orders: U8, out: NDArray[np.int64]) -> int:
-        at = self._at
-        bits = np.unpackbits(self._data)
+        first = self._at >> 3
+        bits = np.unpackbits(self._data[first:])
+        at, end = self._at - 8 * first, self._end - 8 * first
         for i, order in enumerate(orders.tolist()):
             zeros = 0
-            while at + zeros < self._end and not bits[at + zeros] and zeros <= MAX_EXP_GOLOMB_BITS:
+            while at + zeros < end and not bits[at + zeros] and zeros <= MAX_EXP_GOLOMB_BITS:
                 zeros += 1
             width = zeros + order
             at += zeros + 1
-            if zeros > MAX_EXP_GOLOMB_BITS or at + width > self._end or width > 40:
+            if zeros > MAX_EXP_GOLOMB_BITS or at + width > end or width > 40:
                 return -1
             tail = int("".join(map(str, bits[at : at + width].tolist())) or "0", 2)
             at += width
             out[i] = (1 << width) + tail - (1 << order)
-        return at
+        return at + 8 * first
 
     def finish(self) -> None:
         """Check that only zero padding to the byte is left.

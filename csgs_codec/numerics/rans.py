@@ -28,10 +28,15 @@ class RansEncoder:
 
     def __init__(self) -> None:
         self._stages: list[tuple[U8, U8, FrequencyTables]] = []
+        self.cost = 0.0
 
     def put(self, symbols: U8, table_index: U8, tables: FrequencyTables) -> None:
-        """Append a stage of symbols, each with the index of its table."""
+        """Append a stage of symbols, each with the index of its table.
+
+        ``cost`` sums the information of all symbols, in bits.
+        """
         if len(symbols):
+            self.cost += tables.information(symbols, table_index)
             self._stages.append((symbols, table_index, tables))
 
     def finish(self) -> bytes:

@@ -64,6 +64,12 @@ class FrequencyTables:
         """``start | frequency << 16`` of each symbol, shape (tables, widest alphabet)."""
         return self.cdf[:, :-1] | (np.diff(self.cdf, axis=1) << np.uint32(16))
 
+    def information(self, symbols: NDArray[np.uint8], table_index: NDArray[np.uint8]) -> float:
+        """Bits that an ideal coder spends on symbols; for statistics only."""
+        frequencies = np.diff(self.cdf.astype(np.float64), axis=1)
+        bits = PRECISION - np.log2(np.maximum(frequencies, 1.0))
+        return float(bits[table_index, symbols].sum())
+
 
 def normalise_frequencies(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Turn counts into frequencies: all >= 1, sum ``2**14``, by integers only.

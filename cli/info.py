@@ -1,0 +1,72 @@
+"""csgs-info: what a file holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from csgs_codec.cli.common import ExitCode, input_file, reports_errors, say, version_option
+from csgs_codec.probe import Probe, probe
+
+
+@click.command()
+@click.argument("source", metavar="FILE.csgs", type=input_file)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--chunks", is_flag=True, help="List every chunk.")
+@click.option("--verify", is_flag=True, help="Decode and check CRCs and level digests.")
+@version_option
+@reports_errors
+def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
+    """Show header, schema, levels and tiles of FILE.csgs."""
+    info = probe(source)
+    if verify:
+        _verify(source)
+    if as_json:
+        click.echo(json.dumps({**info.to_json(), "verified": verify}, indent=2))
+    else:
+        _print(info)
+        if chunks:
+            for type_, offset, size in info.chunks:
+                click.echo(f"  {type_}  {offset:>10}  {size:>10}")
+        if verify:
+            click.echo("verified: CRCs and level digests are right")
+    if not any(level.end == info.size for level in info.levels):
+        done = sum(level.complete for level in info.levels)
+        say(f"warning: {source}: ends inside a level; {done} of {len(info.levels)} are complete")
+        sys.exit(ExitCode.TRUNCATED)
+
+
+def _verify(source: Path) -> None:
+    from csgs_codec.decoder import decode
+
+    decode(source, allow_truncated=True, verify=True)
+
+
+def _print(info: Probe) -> None:
+    click.echo(
+        f"CSGS {info.version}, {info.size:,} bytes, {info.gaussians:,} Gaussians, "
+        f"{info.layers} layers, {len(info.tiles)} tiles, hyperprior {info.hyperprior_bytes:,} bytes"
+    )
+    if info.encoder:
+        click.echo(f"written by {info.encoder}")
+    click.echo("groups:")
+    for group in info.groups:
+        names = group.properties
+        shown = f"{names[0]} .. {names[-1]}" if len(names) > 4 else ", ".join(names)
+        click.echo(f"  {group.name:<20}{group.kind:<15}{group.channels:>4} channels  {shown}")
+    if info.constants:
+        click.echo(f"constant: {', '.join(info.constants)}")
+    if info.extras:
+        click.echo(f"exact: {', '.join(info.extras)}")
+    if info.original_order:
+        click.echo("the original row order is kept")
+    click.echo("levels:")
+    for level in info.levels:
+        mark = "" if level.complete else "  (missing)"
+        click.echo(
+            f"  {level.level:>2}  ends at {level.end:>12,}  {level.gaussians:>10,} Gaussians  "
+            f"{', '.join(level.groups)}{mark}"
+        )

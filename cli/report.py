@@ -1,0 +1,74 @@
+"""The table that csgs-encode prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from csgs_codec.probe import probe
+
+if TYPE_CHECKING:
+    from csgs_codec.encoder import EncodeResult
+
+
+def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, Any]:
+    """Sizes of an encoded file, in bytes and bits per Gaussian."""
+    info = probe(result.data)
+    count = max(info.gaussians, 1)
+    size = len(result.data)
+    by_chunk = info.bytes_by_chunk()
+    coded = {name: bits / 8 for name, bits in result.group_bits.items()}
+    other = {
+        "hyperprior": info.hyperprior_bytes,
+        "exact data": by_chunk.get("XDAT", 0),
+    }
+    rest = size - sum(coded.values()) - sum(other.values())
+    parts = {**coded, **other, "headers and framing": rest}
+    return {
+        "source_bytes": source.stat().st_size,
+        "source_gaussians": rows,
+        "gaussians": info.gaussians,
+        "bytes": size,
+        "ratio": source.stat().st_size / size,
+        "bits_per_gaussian": 8 * size / count,
+        "groups": {
+            name: {"bytes": round(value), "bits_per_gaussian": 8 * value / count}
+            for name, value in parts.items()
+        },
+        "levels": [
+            {
+                "level": level.level,
+                "end": level.end,
+                "bytes": level.bytes,
+                "gaussians": level.gaussians,
+                "bits_per_gaussian": 8 * level.bytes / count,
+                "groups": list(level.groups),
+            }
+            for level in info.levels
+        ],
+        "notes": result.notes,
+    }
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print the report as a table on stderr."""
+
+    def line(text: str) -> None:
+        click.echo(text, err=True)
+
+    line(
+        f"{report['gaussians']:,} Gaussians: {report['source_bytes']:,} -> {report['bytes']:,} bytes"
+        f"  ({report['ratio']:.1f}x, {report['bits_per_gaussian']:.2f} bits/Gaussian)"
+    )
+    line(f"  {'group':<22}{'bytes':>12}{'bits/Gaussian':>16}")
+    for name, part in report["groups"].items():
+        line(f"  {name:<22}{part['bytes']:>12,}{part['bits_per_gaussian']:>16.2f}")
+    line(f"  {'level':<8}{'Gaussians':>12}{'file size':>14}{'share':>8}")
+    for level in report["levels"]:
+        share = 100 * level["end"] / report["bytes"]
+        line(
+            f"  {level['level']:<8}{level['gaussians']:>12,}{level['end']:>14,}{share:>7.1f}%"
+            f"  {', '.join(level['groups'][-3:])}"
+        )
