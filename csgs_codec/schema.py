@@ -156,8 +156,9 @@ def _is_integral(scene: Scene, name: str) -> bool:
         return True
     if not np.isfinite(column).all():
         return False
-    exact = (np.abs(column) < 2**24) & (column == np.rint(column)) & ~np.signbit(column)
-    return bool(exact.all() | (column < 0).any() & (exact | (column < 0)).all())
+    whole = (np.abs(column) < 2**24) & (column == np.rint(column))
+    negative_zero = (column == 0) & np.signbit(column)
+    return bool((whole & ~negative_zero).all())
 
 
 def _common_name(columns: Sequence[str]) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from csgs_codec.hyperprior import neighbours
-from csgs_codec.numerics import bits, numba_kernels, rans
+# imported so that they are there to be switched
+import csgs_codec.decoder
+import csgs_codec.hyperprior.neighbours  # noqa: F401
+from csgs_codec.numerics import backend, numba_kernels
 
 BACKENDS = ("numba", "numpy")
-_USERS = (bits, rans, neighbours)
 
 
 def use_backend(patch: pytest.MonkeyPatch, name: str) -> None:
-    """Make every module with two paths take the named one."""
+    """Make every module with two paths take the named one, however small its arrays."""
     chosen = numba_kernels if name == "numba" else None
-    for module in _USERS:
-        patch.setattr(module, "kernels", lambda chosen=chosen: chosen)
+    for module in list(sys.modules.values()):
+        ours = getattr(module, "__name__", "").startswith("csgs_codec.")
+        if ours and module is not backend and hasattr(module, "kernels"):
+            patch.setattr(module, "kernels", lambda chosen=chosen: chosen)
+            if hasattr(module, "_WORTH_COMPILING"):
+                patch.setattr(module, "_WORTH_COMPILING", 0)

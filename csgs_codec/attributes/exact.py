@@ -50,7 +50,7 @@ class Exceptions:
 def write_column(index: int, column: Generic) -> bytes:
     """Byte planes of a column, deflated."""
     little = np.ascontiguousarray(column, column.dtype.newbyteorder("<"))
-    planes = little.view(np.uint8).reshape(len(column), -1).T
+    planes = little.view(np.uint8).reshape(len(column), column.dtype.itemsize).T
     fields = FieldWriter().put("u8", ExactKind.COLUMN).put("u16", index)
     return fields.raw(zlib.compress(planes.tobytes(), 9)).finish()
 

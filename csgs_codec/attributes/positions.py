@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.errors import CorruptError
+from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.bits import BitReader, BitWriter
 from csgs_codec.numerics.fixed_point import ilog2
 from csgs_codec.numerics.rans import RansDecoder, RansEncoder
@@ -100,12 +101,35 @@ class _Cells:
             self.prefix[rows], self.count[rows], self.earlier_begin[rows], self.earlier_end[rows]
         )
 
-    def split_keys(self, remaining: int) -> U64:
-        """First key of the upper half of each cell."""
-        return ((self.prefix << _ONE) | _ONE) << np.uint64(remaining - 1)
+    def contexts(self, earlier: U64, remaining: int) -> tuple[U64, I64, NDArray[np.uint8]]:
+        """First key of the upper half, end of the earlier Gaussians in the lower half, table."""
+        fast = kernels()
+        if fast is not None:
+            splits, middle = np.empty_like(self.prefix), np.empty_like(self.count)
+            tables = np.empty(len(middle), np.uint8)
+            fast.cell_contexts(
+                self.prefix, self.count, self.earlier_begin, self.earlier_end, earlier, remaining,
+                splits, middle, tables,
+            )  # fmt: skip
+            return splits, middle, tables
+        splits = ((self.prefix << _ONE) | _ONE) << np.uint64(remaining - 1)
+        middle = np.searchsorted(earlier, splits).astype(np.int64)
+        known = self.earlier_end - self.earlier_begin
+        return splits, middle, _table_index(self.count, known, middle - self.earlier_begin)
 
     def children(self, lower: I64, earlier_middle: I64) -> _Cells:
         """Return the non-empty halves, lower before upper."""
+        fast = kernels()
+        if fast is not None:
+            most = 2 * len(lower)
+            out = _Cells(np.empty(most, np.uint64), *(np.empty(most, np.int64) for _ in range(3)))
+            held = fast.cell_children(
+                self.prefix, self.count, self.earlier_begin, self.earlier_end, lower,
+                earlier_middle, out.prefix, out.count, out.earlier_begin, out.earlier_end,
+            )  # fmt: skip
+            return _Cells(
+                out.prefix[:held], out.count[:held], out.earlier_begin[:held], out.earlier_end[:held]
+            )
 
         def interleave(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.generic]:
             return np.stack([a, b], axis=1).reshape(-1)
@@ -136,7 +160,7 @@ def _bin_begin(bin_: I64, count: I64) -> I64:
 
 def _bin_width(bin_: I64, count: I64) -> tuple[I64, I64]:
     begin, end = _bin_begin(bin_, count), _bin_begin(bin_ + 1, count)
-    spare = (end - begin - 1).astype(np.uint64)
+    spare = np.maximum(end - begin - 1, 0).astype(np.uint64)
     width = np.where(spare > 0, ilog2(np.maximum(spare, _ONE)).astype(np.int64) + 1, 0)
     return begin, width
 
@@ -166,11 +190,7 @@ def _walk(count: int, earlier: U64, depth: int, coder: _Coder) -> U64:
             cells = cells.take(~alone)
         if not len(cells.count):
             break
-        splits = cells.split_keys(depth - level)
-        middle = np.searchsorted(earlier, splits).astype(np.int64)
-        tables = _table_index(
-            cells.count, cells.earlier_end - cells.earlier_begin, middle - cells.earlier_begin
-        )
+        splits, middle, tables = cells.contexts(earlier, depth - level)
         cells = cells.children(coder.lower_counts(cells, splits, tables), middle)
     keys = [np.repeat(cells.prefix, cells.count)]
     if alone_prefix:

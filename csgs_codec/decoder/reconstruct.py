@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +16,7 @@ from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.io.ply import scene_from_ply_bytes
 from csgs_codec.levels import Coverage, coverage
+from csgs_codec.numerics.mlp import single_threaded_blas
 from csgs_codec.scene import PlyLayout, Scene
 
 Generic = NDArray[np.generic]
@@ -39,9 +43,11 @@ class _Reconstruction:
 
     def scene(self) -> Scene:
         columns: dict[str, Generic] = {}
-        for group, named in enumerate(self._manifest.groups):
-            if named.columns and self._covered(group):
-                columns.update(self._group_columns(group, named.columns))
+        named = enumerate(self._manifest.groups)
+        held = [(g, n.columns) for g, n in named if n.columns and self._covered(g)]
+        with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            for found in pool.map(lambda item: self._group_columns(*item), held):
+                columns.update(found)
         for name, value in self._manifest.constants.items():
             dtype = self._manifest.dtype(name)
             constant = np.frombuffer(value, dtype.newbyteorder("<")).astype(dtype)

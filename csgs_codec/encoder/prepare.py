@@ -94,7 +94,7 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
 def _constant(column: NDArray[np.generic]) -> bytes | None:
     """Bytes of the only value of a column, or None."""
     raw = np.ascontiguousarray(column, column.dtype.newbyteorder("<")).view(np.uint8)
-    rows = raw.reshape(len(column), -1)
+    rows = raw.reshape(len(column), column.dtype.itemsize)
     if not len(rows) or (rows != rows[0]).any():
         return None
     return rows[0].tobytes()

@@ -11,6 +11,7 @@ from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.hyperprior.neighbours import NEIGHBOURS
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.limits import MAX_CHANNELS, MAX_LAYERS
+from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.fixed_point import shift_round
 
 U8 = NDArray[np.uint8]
@@ -41,10 +42,15 @@ class ContextChannels:
         """Number of channels used."""
         return len(self.centre_q6)
 
-    def encode(self, v_q6: I32) -> U8:
-        """Return the inputs for decoded integers, shape (n, >= width) -> (n, width)."""
+    def encode(self, v_q6: I32, out: U8, column: int) -> None:
+        """Write the inputs for decoded integers, shape (n, >= width), from ``column`` on."""
+        fast = kernels()
+        if fast is not None:
+            fast.encode_channels(v_q6, self.centre_q6, self.shift, out, column)
+            return
         centred = v_q6[:, : self.width].astype(np.int64) - self.centre_q6
-        return np.clip(shift_round(centred, self.shift) + MIDDLE, 0, 255).astype(np.uint8)
+        eight_bits = np.clip(shift_round(centred, self.shift) + MIDDLE, 0, 255)
+        out[:, column : column + self.width] = eight_bits
 
     def write(self, fields: FieldWriter) -> None:
         """Append to a payload."""
@@ -126,30 +132,40 @@ def build_inputs(
 ) -> U8:
     """Return the network inputs of one tile layer, shape (n, layout.width)."""
     rows = tile.rows(layer)
-    count = rows.stop - rows.start
-    parts: list[U8] = []
+    inputs = np.empty((rows.stop - rows.start, layout.width), np.uint8)
+    at = 6 * layout.octaves
     if layout.octaves:
-        parts.append(tile.encoded_positions(layer, layout.octaves))
+        inputs[:, :at] = tile.encoded_positions(layer, layout.octaves)
     if layout.layer_inputs:
-        one_hot = np.zeros((count, layout.layer_inputs), np.uint8)
-        one_hot[:, min(layer, layout.layer_inputs - 1)] = 255
-        parts.append(one_hot)
+        inputs[:, at : at + layout.layer_inputs] = 0
+        inputs[:, at + min(layer, layout.layer_inputs - 1)] = 255
+        at += layout.layer_inputs
     if layout.nearby is not None:
-        parts.append(_nearby(layout.nearby, layout.neighbours, tile, layer))
+        _write_nearby(layout.nearby, layout.neighbours, tile, layer, inputs, at)
+        at += layout.neighbours * (layout.nearby.width + 1)
     for channels in layout.own:
-        parts.append(channels.encode(tile.values(channels.group)[rows]))
+        channels.encode(tile.values(channels.group)[rows], inputs, at)
+        at += channels.width
     if layout.step_class:
-        units = MIDDLE + _STEP_CLASS_UNIT * classes.astype(np.int16)
-        parts.append(units.astype(np.uint8)[:, None])
-    return np.concatenate(parts, axis=1) if parts else np.zeros((count, 0), np.uint8)
+        inputs[:, at] = MIDDLE + _STEP_CLASS_UNIT * classes.astype(np.int16)
+    return inputs
 
 
-def _nearby(channels: ContextChannels, used: int, tile: Tile, layer: int) -> U8:
-    """Channels and distances of the neighbours; missing ones are all ``MIDDLE``."""
+def _write_nearby(
+    channels: ContextChannels, used: int, tile: Tile, layer: int, inputs: U8, at: int
+) -> None:
+    """Channels and distance of each neighbour; missing ones are ``MIDDLE`` and farthest."""
     found = tile.neighbours(layer)
-    known = channels.encode(tile.values(channels.group)[: tile.rows(layer).start])
+    earlier = tile.values(channels.group)[: tile.rows(layer).start]
+    known = np.empty((len(earlier), channels.width), np.uint8)
+    channels.encode(earlier, known, 0)
+    fast = kernels()
+    if fast is not None:
+        fast.gather_neighbours(known, found.row, found.distance, used, inputs, at)
+        return
     blank = np.full((1, channels.width), MIDDLE, np.uint8)
     row = found.row[:, :used]
     values = np.concatenate([known, blank])[np.where(row < 0, len(known), row)]
     seen = np.concatenate([values, found.distance[:, :used, None]], axis=2)
-    return seen.reshape(len(row), -1)
+    width = used * (channels.width + 1)
+    inputs[:, at : at + width] = seen.reshape(len(row), width)

@@ -15,6 +15,7 @@ from csgs_codec.attributes.steps import LARGEST_CLASS, SCALE_INDEX_PER_CLASS, ST
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.errors import CorruptError
 from csgs_codec.hyperprior.contexts import ContextLayout
+from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.fixed_point import shift_round
 from csgs_codec.numerics.mlp import IntegerMlp, Layer
 from csgs_codec.numerics.side import decode_integers, encode_integers
@@ -56,9 +57,16 @@ class GroupNetwork:
         """
         outputs = self.mlp.forward(inputs)
         channels = outputs.shape[1] // 2
+        fast = kernels()
+        if fast is not None:
+            mu_q6 = np.empty((len(outputs), channels), np.int32)
+            scale_index = np.empty(mu_q6.shape, np.uint8)
+            fast.split_outputs(outputs, classes, SCALE_INDEX_PER_CLASS, mu_q6, scale_index)
+            return mu_q6, scale_index
         index = shift_round(outputs[:, channels:], 6)
         index -= SCALE_INDEX_PER_CLASS * classes[:, None].astype(np.int32)
-        return outputs[:, :channels], np.clip(index, 0, _SCALE_INDEX_MAX).astype(np.uint8)
+        scale_index = np.clip(index, 0, _SCALE_INDEX_MAX).astype(np.uint8)
+        return outputs[:, :channels].copy(), scale_index
 
     def write(self) -> bytes:
         """Serialise as a NETW payload."""
@@ -106,11 +114,18 @@ def reconstruct(mu_q6: I32, k: I32, classes: I8) -> I32:
     CorruptError
         A value leaves the range of the format, ``|v_q6| < 2**30``.
     """
-    step_q6 = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS].astype(np.int64)
-    v_q6 = mu_q6 + k * step_q6[:, None]
-    if v_q6.size and max(-int(v_q6.min()), int(v_q6.max())) >= LARGEST_VALUE_Q6:
+    fast = kernels()
+    if fast is not None:
+        v_q6 = np.empty_like(k)
+        largest = fast.reconstruct(mu_q6, k, classes, STEP_Q6, LARGEST_CLASS, v_q6)
+    else:
+        step_q6 = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS].astype(np.int64)
+        exact = mu_q6 + k * step_q6[:, None]
+        largest = int(np.abs(exact).max(initial=0))
+        v_q6 = exact.astype(np.int32)
+    if largest >= LARGEST_VALUE_Q6:
         raise CorruptError("decoded value exceeds the range of the format")
-    return v_q6.astype(np.int32)
+    return v_q6
 
 
 def _write_layer(fields: FieldWriter, layer: Layer) -> None:

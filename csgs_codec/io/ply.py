@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -122,11 +123,12 @@ def _header(stream: BinaryIO) -> list[list[str]]:
     text = stream.read(_HEADER_LIMIT)
     if not text.startswith(b"ply"):
         raise PlyError("not a PLY file (it does not start with 'ply')")
-    end = text.find(b"end_header")
-    if end < 0:
+    end = re.search(rb"[\r\n]end_header\b", text)
+    if end is None:
         raise PlyError("PLY header has no 'end_header'")
-    stream.seek(end)
-    return [line.decode("ascii", "replace").split() for line in text[:end].splitlines()]
+    stream.seek(end.start())
+    lines = text[: end.start()].splitlines()
+    return [line.decode("ascii", "replace").split() for line in lines]
 
 
 def _check_counts(stream: BinaryIO, size: int) -> None:

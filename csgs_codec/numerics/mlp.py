@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import CorruptError
+from csgs_codec.numerics.backend import kernels
 
 F32 = NDArray[np.float32]
 
 ACTIVATION_MAX = 255
 EXACT_BOUND = 1 << 24
-_BLOCK = 4096
+_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,30 @@ class IntegerMlp:
     def forward(self, inputs: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the outputs, shape (n, inputs) -> (n, outputs)."""
         out = np.empty((len(inputs), self.layers[-1].weights.shape[1]), np.int32)
+        widths = [len(self._prepared[0][0]), *(weights.shape[1] for weights, _, _ in self._prepared)]
+        buffers = [np.empty((min(_BLOCK, len(inputs)), width), np.float32) for width in widths]
         for begin in range(0, len(inputs), _BLOCK):
-            x: F32 = inputs[begin : begin + _BLOCK].astype(np.float32)
+            block = inputs[begin : begin + _BLOCK]
+            x, *rest = (buffer[: len(block)] for buffer in buffers)
+            x[:] = block
             for place, (weights, bias, scale) in enumerate(self._prepared):
-                x = x @ weights
-                x += bias
-                x *= scale
-                np.floor(x, out=x)
-                if place < len(self._prepared) - 1:
-                    np.clip(x, 0.0, float(ACTIVATION_MAX), out=x)
+                x = np.matmul(x, weights, out=rest[place])
+                _activate(x, bias, scale, hidden=place < len(self._prepared) - 1)
             out[begin : begin + _BLOCK] = x
         return out
+
+
+def _activate(x: F32, bias: F32, scale: np.float32, hidden: bool) -> None:
+    """In place: the rounding shift, and for hidden layers the clip to 0..255."""
+    fast = kernels()
+    if fast is not None:
+        fast.activate(x, bias, scale, np.float32(ACTIVATION_MAX if hidden else -1))
+        return
+    x += bias
+    x *= scale
+    np.floor(x, out=x)
+    if hidden:
+        np.clip(x, 0.0, float(ACTIVATION_MAX), out=x)
 
 
 @contextmanager

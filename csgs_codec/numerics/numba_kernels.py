@@ -162,3 +162,121 @@ def window_nearest(place, coordinates, known, best_place, best_squared):
                     best_place[i, later] = best_place[i, later - 1]
                 best_squared[i, slot] = squared
                 best_place[i, slot] = j
+
+
+@njit("void(float32[:,::1], float32[::1], float32, float32)", **_OPTIONS)
+def activate(x, bias, scale, top):
+    """In place: ``clip(floor((x + bias) * scale), 0, top)``; a negative ``top`` does not clip."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            value = np.floor((x[i, j] + bias[j]) * scale)
+            if top >= np.float32(0.0):
+                value = min(max(value, np.float32(0.0)), top)
+            x[i, j] = value
+
+
+@njit("void(int32[:,::1], int8[::1], int64, int32[:,::1], uint8[:,::1])", **_OPTIONS)
+def split_outputs(outputs, classes, per_class, mu_q6, scale_index):
+    """Separate means from scale indices, round these from Q6 and shift them by the class."""
+    channels = mu_q6.shape[1]
+    for i in range(outputs.shape[0]):
+        offset = per_class * classes[i]
+        for j in range(channels):
+            mu_q6[i, j] = outputs[i, j]
+            index = ((outputs[i, channels + j] + 32) >> 6) - offset
+            scale_index[i, j] = min(max(index, 0), 63)
+
+
+@njit("int64(int32[:,::1], int32[:,::1], int8[::1], int32[::1], int64, int32[:,::1])", **_OPTIONS)
+def reconstruct(mu_q6, k, classes, step_q6, zero_class, v_q6):
+    """``v_q6 = mu_q6 + k * step_q6[class]``; returns the largest magnitude."""
+    largest = np.int64(0)
+    for i in range(k.shape[0]):
+        step = np.int64(step_q6[classes[i] + zero_class])
+        for j in range(k.shape[1]):
+            value = mu_q6[i, j] + k[i, j] * step
+            largest = max(largest, abs(value))
+            v_q6[i, j] = value
+    return largest
+
+
+@njit("void(int32[:,::1], int32[::1], uint8[::1], uint8[:,::1], int64)", **_OPTIONS)
+def encode_channels(v_q6, centre_q6, shift, out, column):
+    """Write ``128 + round_shift(v_q6 - centre, shift)``, clipped to 8 bits, from ``column`` on."""
+    for j in range(centre_q6.shape[0]):
+        amount = np.int64(shift[j])
+        half = (np.int64(1) << amount) >> 1
+        for i in range(v_q6.shape[0]):
+            value = ((np.int64(v_q6[i, j]) - centre_q6[j] + half) >> amount) + 128
+            out[i, column + j] = min(max(value, 0), 255)
+
+
+@njit("void(uint8[:,::1], int32[:,::1], uint8[:,::1], int64, uint8[:,::1], int64)", **_OPTIONS)
+def gather_neighbours(known, row, distance, used, out, column):
+    """Write the channels and the distance of each used neighbour; missing ones are 128."""
+    width = known.shape[1]
+    for i in range(row.shape[0]):
+        at = column
+        for j in range(used):
+            source = row[i, j]
+            for c in range(width):
+                out[i, at + c] = known[source, c] if source >= 0 else 128
+            out[i, at + width] = distance[i, j]
+            at += width + 1
+
+
+@njit(
+    "void(uint64[::1], int64[::1], int64[::1], int64[::1], uint64[::1], int64, uint64[::1],"
+    " int64[::1], uint8[::1])",
+    **_OPTIONS,
+)
+def cell_contexts(prefix, count, begin, end, earlier, remaining, splits, middle, tables):
+    """Split key, earlier Gaussians in the lower half and table of each cell."""
+    for i in range(prefix.shape[0]):
+        split = ((prefix[i] << np.uint64(1)) | np.uint64(1)) << np.uint64(remaining - 1)
+        low, high = begin[i], end[i]
+        while low < high:
+            half = (low + high) >> 1
+            if earlier[half] < split:
+                low = half + 1
+            else:
+                high = half
+        splits[i] = split
+        middle[i] = low
+        n = count[i]
+        if n <= 8:
+            count_class = n - 1
+        else:
+            log = 3
+            while log < 7 and (n >> (log + 1)) > 0:
+                log += 1
+            count_class = 5 + log
+        known = end[i] - begin[i]
+        share_class = np.int64(0)
+        if known > 0:
+            share_class = min(1 + 7 * (2 * (low - begin[i]) + 1) // (2 * (known + 1)), 7)
+        tables[i] = count_class * 8 + share_class
+
+
+@njit(
+    "int64(uint64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], uint64[::1],"
+    " int64[::1], int64[::1], int64[::1])",
+    **_OPTIONS,
+)
+def cell_children(prefix, count, begin, end, lower, middle, prefix2, count2, begin2, end2):
+    """Write the non-empty halves, lower before upper; return how many there are."""
+    at = 0
+    for i in range(prefix.shape[0]):
+        if lower[i] > 0:
+            prefix2[at] = prefix[i] << np.uint64(1)
+            count2[at] = lower[i]
+            begin2[at] = begin[i]
+            end2[at] = middle[i]
+            at += 1
+        if lower[i] < count[i]:
+            prefix2[at] = (prefix[i] << np.uint64(1)) | np.uint64(1)
+            count2[at] = count[i] - lower[i]
+            begin2[at] = middle[i]
+            end2[at] = end[i]
+            at += 1
+    return at

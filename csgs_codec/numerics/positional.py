@@ -18,4 +18,4 @@ def encode_positions(position: NDArray[np.uint16], octaves: int) -> NDArray[np.u
             wave = (position.T << np.uint16(octave)) + np.uint16(phase << 14)
             sign = np.uint16(0) - (wave >> np.uint16(15))
             encoded[octave, :, phase] = (wave ^ sign) >> np.uint16(7)
-    return np.ascontiguousarray(encoded.reshape(-1, len(position)).T)
+    return np.ascontiguousarray(encoded.reshape(6 * octaves, len(position)).T)

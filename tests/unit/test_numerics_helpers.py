@@ -74,7 +74,7 @@ def test_positional_encoding(octaves: int) -> None:
     assert found.shape == (50, 6 * octaves)
     assert found.dtype == np.uint8
     wanted = [
-        [reference_wave(x, o, p) for x in row for o in range(octaves) for p in (0, 1)]
+        [reference_wave(x, o, p) for o in range(octaves) for x in row for p in (0, 1)]
         for row in position.tolist()
     ]
     assert found.tolist() == wanted
