@@ -29,6 +29,8 @@ from csgs_codec.io.ply import write_ply
 @click.option("--allow-truncated", is_flag=True,
               help="Exit with 0 although the file ends inside a level.")  # fmt: skip
 @click.option("--verify", is_flag=True, help="Check the digests of the decoded integers.")
+@click.option("--no-compensation", is_flag=True,
+              help="Leave scales and opacities of a level that lacks Gaussians as they are.")  # fmt: skip
 @force_option
 @version_option
 @reports_errors
@@ -38,6 +40,7 @@ def main(
     level: int | None,
     allow_truncated: bool,
     verify: bool,
+    no_compensation: bool,
     force: bool,
 ) -> None:
     """Decode IN.csgs to OUT.ply.
@@ -56,7 +59,7 @@ def main(
             if not parser.complete or level is not None:
                 raise
             ended_early = error
-        scene = decode_parsed(parser, level, verify)
+        scene = decode_parsed(parser, level, verify, not no_compensation)
     except CsgsError as error:
         raise error.located(file=str(source)) from None
     with atomic_write(target, force) as stream:

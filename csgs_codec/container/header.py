@@ -187,6 +187,29 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class Compensation:
+    """What a decoder does to a level that lacks Gaussians (spec section 10).
+
+    Attributes
+    ----------
+    scale_offset, spacing_pull : float
+        Growth of log scales: constant, and per unit of excess of the spacing over the size.
+    depth_gain, depth_exponent : float
+        Optical depth ``t`` becomes ``exp(gain) * t ** exponent``.
+    """
+
+    scale_offset: float = 0.0
+    spacing_pull: float = 0.0
+    depth_gain: float = 0.0
+    depth_exponent: float = 1.0
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes anything."""
+        return self != Compensation()
+
+
+@dataclass(frozen=True)
 class LevelEntry:
     """One level: where the file may be cut, and what a file cut there holds.
 
@@ -199,15 +222,14 @@ class LevelEntry:
     gaussians : int
     digest : bytes
         SHA-256 over the digests of all data chunks up to here (spec section 8).
-    spread : float
-        Level compensation: local spacing factor (spec section 10), 0 for none.
+    compensation : Compensation
     """
 
     end: int
     passes: int
     gaussians: int
     digest: bytes
-    spread: float = 0.0
+    compensation: Compensation = Compensation()
 
 
 def write_levels(levels: list[LevelEntry]) -> bytes:
@@ -215,7 +237,9 @@ def write_levels(levels: list[LevelEntry]) -> bytes:
     fields = FieldWriter().put("u8", len(levels))
     for level in levels:
         fields.put("u64", level.end, level.gaussians).put("u16", level.passes)
-        fields.put("f32", level.spread).raw(level.digest)
+        made = level.compensation
+        fields.put("f32", made.scale_offset, made.spacing_pull)
+        fields.put("f32", made.depth_gain, made.depth_exponent).raw(level.digest)
     return fields.finish()
 
 
@@ -227,8 +251,8 @@ def read_levels(fields: FieldReader, header: Header) -> list[LevelEntry]:
         end = fields.integer("u64", end + 1)
         gaussians = fields.integer("u64", 0, header.gaussians)
         done = fields.integer("u16", done + bool(header.passes), len(header.passes))
-        spread = fields.real("f32")
-        levels.append(LevelEntry(end, done, gaussians, bytes(fields.raw(DIGEST_BYTES)), spread))
+        made = Compensation(*(fields.real("f32") for _ in range(4)))
+        levels.append(LevelEntry(end, done, gaussians, bytes(fields.raw(DIGEST_BYTES)), made))
     fields.finish()
     fields.require(done == len(header.passes), "the last level does not hold every pass")
     return levels

@@ -32,6 +32,7 @@ def decode(
     *,
     allow_truncated: bool = False,
     verify: bool = False,
+    compensate: bool = True,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Scene:
     """Decode a file.
@@ -45,6 +46,8 @@ def decode(
         Decode the levels that are complete although the file ends inside a level.
     verify : bool
         Check the SHA-256 of the decoded integers of every level.
+    compensate : bool
+        Enlarge the Gaussians of a level that lacks some, so that it renders without holes.
     limits : Limits
 
     Returns
@@ -62,7 +65,7 @@ def decode(
         parser = parse(source, limits)
         if not allow_truncated and (level is None or level > len(parser.complete)):
             parser.require_end(len(load(source)))
-        return decode_parsed(parser, level, verify)
+        return decode_parsed(parser, level, verify, compensate)
     except CsgsError as error:
         raise _located(error, source) from None
 
@@ -74,7 +77,9 @@ def parse(source: Source, limits: Limits = DEFAULT_LIMITS) -> Parser:
     return parser
 
 
-def decode_parsed(parser: Parser, level: int | None = None, verify: bool = False) -> Scene:
+def decode_parsed(
+    parser: Parser, level: int | None = None, verify: bool = False, compensate: bool = True
+) -> Scene:
     """Decode what a parser holds, up to ``level``.
 
     Raises
@@ -91,7 +96,7 @@ def decode_parsed(parser: Parser, level: int | None = None, verify: bool = False
         raise TruncatedError("file ends before the level is complete", level=level or 1)
     decoder = SceneDecoder(parser)
     decoder.decode_to(complete if level is None else level, verify)
-    return reconstruct(parser, decoder)
+    return reconstruct(parser, decoder, compensate)
 
 
 def _located(error: CsgsError, source: Source) -> CsgsError:

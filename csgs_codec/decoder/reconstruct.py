@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes.exact import apply_exceptions
+from csgs_codec.container.header import Compensation
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import silent_rows
+from csgs_codec.decoder.compensate import deepen, enlarge, log_spacing
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.hyperprior.tile import Tile
@@ -22,20 +24,23 @@ from csgs_codec.scene import PlyLayout, Scene
 Generic = NDArray[np.generic]
 
 
-def reconstruct(parser: Parser, decoder: SceneDecoder) -> Scene:
+def reconstruct(parser: Parser, decoder: SceneDecoder, compensate: bool = True) -> Scene:
     """Return the scene at the level that ``decoder`` has reached.
 
     Rows are layer after layer, then tile after tile: the rows of a lower level are the first rows
-    of a higher one. Columns of groups that the level does not hold are absent.
+    of a higher one. Columns of groups that the level does not hold are absent. With ``compensate``
+    the scales and opacities of a level that lacks Gaussians are adapted as the file says.
     """
-    return _Reconstruction(parser, decoder).scene()
+    return _Reconstruction(parser, decoder, compensate).scene()
 
 
 class _Reconstruction:
-    def __init__(self, parser: Parser, decoder: SceneDecoder) -> None:
+    def __init__(self, parser: Parser, decoder: SceneDecoder, compensate: bool) -> None:
         self._parser, self._decoder = parser, decoder
         self._header, self._manifest = parser.header, parser.manifest
-        passes = parser.levels[decoder.levels_decoded - 1].passes
+        level = parser.levels[decoder.levels_decoded - 1]
+        passes = level.passes
+        self._compensation = level.compensation if compensate else Compensation()
         self._cover: Coverage = coverage(parser.header, passes)
         counts = parser.tiles.counts[:, : self._cover.layers].T
         self._starts = np.concatenate([[0], np.cumsum(counts)])
@@ -52,6 +57,8 @@ class _Reconstruction:
             dtype = self._manifest.dtype(name)
             constant = np.frombuffer(value, dtype.newbyteorder("<")).astype(dtype)
             columns[name] = np.repeat(constant, self._count)
+        if self._compensation.active:
+            self._compensate(columns)
         exact = self._decoder.exact
         columns.update(exact.columns)
         names = [name for name, _ in self._manifest.properties]
@@ -66,6 +73,31 @@ class _Reconstruction:
             inverse[exact.row_order] = np.arange(len(inverse))
             scene = scene.select(inverse)
         return scene
+
+    def _compensate(self, columns: dict[str, Generic]) -> None:
+        """Adapt scales and opacities in place."""
+        names = {g.kind: m.columns for g, m in zip(self._header.groups, self._manifest.groups, strict=True)}
+        scales, opacity = names.get(GroupKind.SCALE), names.get(GroupKind.OPACITY)
+        if scales:
+            spacing = self._log_spacing(np.stack([columns[n] for n in names[GroupKind.POSITION]], 1))
+            values = np.stack([columns[n] for n in scales], axis=1).astype(np.float64)
+            for name, column in zip(scales, enlarge(values, spacing, self._compensation).T, strict=True):
+                columns[name][:] = column
+        if opacity:
+            logit = columns[opacity[0]].astype(np.float64)
+            columns[opacity[0]][:] = deepen(logit, self._compensation)
+
+    def _log_spacing(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Spacing of each row, tile by tile."""
+        spacing = np.empty(len(positions))
+        layers, tiles = self._cover.layers, self._header.tiles
+        for index in range(tiles):
+            places = [layer * tiles + index for layer in range(layers)]
+            rows = np.concatenate([np.arange(*self._starts[p : p + 2]) for p in places])
+            keys = self._decoder.tile(index).keys[: len(rows)]
+            in_order = rows[np.argsort(keys, kind="stable")]
+            spacing[in_order] = log_spacing(positions[in_order].astype(np.float64))
+        return spacing
 
     def _all_properties(self, columns: dict[str, Generic], names: list[str]) -> dict[str, Generic]:
         """Columns by property index; properties that are absent get a scratch column."""

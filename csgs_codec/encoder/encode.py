@@ -24,8 +24,9 @@ from csgs_codec.decoder import SceneDecoder, parse
 from csgs_codec.decoder.chunk import Tools
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
+from csgs_codec.encoder.importance import choose_layers
 from csgs_codec.encoder.options import EncodeOptions
-from csgs_codec.encoder.partition import Partition, make_partition
+from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import (
     KIND_OF_ROLE,
     SH_COMPONENTS,
@@ -46,7 +47,6 @@ from csgs_codec.version import __version__
 
 Progress = Callable[[str, float], None]
 
-LAYERS = 4
 _GEOMETRY = (Role.OPACITY, Role.SCALE, Role.ROTATION, Role.DC)
 _UNIT_SHARE = 0.98
 
@@ -159,9 +159,9 @@ class _Encoder:
         factor = self._options.step_factor
         grid = Grid.of(self._scene, self._appearance, factor)
         if self._scene.count:
-            partition = make_partition(
-                grid.cells, self._appearance.importance, min(LAYERS, self._scene.count)
-            )
+            by_place = place_order(grid.cells)
+            layer = choose_layers(self._scene, self._prepared.groups, by_place)
+            partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)
             empty = Tiles(nothing, np.zeros((0, 3), np.uint8), np.zeros((0, 1), np.int64))

@@ -16,8 +16,6 @@ I64 = NDArray[np.int64]
 
 TILE_TARGET = 49152
 GRID_BITS = 21
-LAYER_FRACTIONS = (0.1, 0.15, 0.3, 0.45)
-_STRATUM = 20
 
 
 @dataclass(frozen=True)
@@ -48,26 +46,37 @@ class Partition:
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
 
 
-def make_partition(cells: I64, importance: NDArray[np.float64], layers: int) -> Partition:
+def place_order(cells: I64) -> I64:
+    """Rows in Morton order over the whole scene.
+
+    Raises
+    ------
+    LimitError
+        The scene spans more cells than the format can address.
+    """
+    if len(cells) and int(cells.max()) >= 1 << GRID_BITS:
+        raise LimitError(
+            f"the scene spans more than 2**{GRID_BITS} grid cells; use a lower quality"
+        )
+    return np.argsort(encode_keys(cells, (GRID_BITS,) * 3), kind="stable")
+
+
+def make_partition(cells: I64, by_place: I64, layer: I64) -> Partition:
     """Partition a scene of at least one Gaussian.
 
     Parameters
     ----------
     cells : ndarray of int64, shape (n, 3)
         Grid cells, not negative.
-    importance : ndarray of float64, shape (n,)
-        Larger comes in an earlier layer.
-    layers : int
+    by_place : ndarray of int64, shape (n,)
+        Rows in Morton order.
+    layer : ndarray of int64, shape (n,)
+        Layer of each row.
     """
-    if int(cells.max()) >= 1 << GRID_BITS:
-        raise LimitError(
-            f"the scene spans more than 2**{GRID_BITS} grid cells; use a lower quality"
-        )
-    by_place = np.argsort(encode_keys(cells, (GRID_BITS,) * 3), kind="stable")
     tile_count = -(-len(cells) // TILE_TARGET)
     if tile_count * TILE_CAPACITY < len(cells):
         raise LimitError("too many Gaussians in one tile")
-    layer = _layers(by_place, importance, layers)
+    layers = int(layer.max()) + 1
     origins, bits, counts, rows = [], [], [], []
     for members in np.array_split(by_place, tile_count):
         low, high = cells[members].min(axis=0), cells[members].max(axis=0)
@@ -84,15 +93,3 @@ def make_partition(cells: I64, importance: NDArray[np.float64], layers: int) -> 
         for tile_rows in rows
     ]
     return Partition(cells, np.concatenate(order), tiles)
-
-
-def _layers(by_place: I64, importance: NDArray[np.float64], layers: int) -> I64:
-    """Spread each layer over the scene: rank by importance within short runs of Morton order."""
-    run = np.arange(len(by_place)) // _STRATUM
-    ranked = np.lexsort((-importance[by_place], run))
-    place = np.arange(len(by_place)) % _STRATUM
-    size = np.bincount(run)[run]
-    cuts = np.cumsum(LAYER_FRACTIONS[:layers]) / sum(LAYER_FRACTIONS[:layers])
-    layer = np.empty(len(by_place), np.int64)
-    layer[by_place[ranked]] = np.searchsorted(cuts[:-1], (place + 0.5) / size)
-    return layer

@@ -14,6 +14,7 @@ from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.container.manifest import Manifest
 from csgs_codec.decoder.parser import NO_SENTINEL
 from csgs_codec.encoder.code import CodedScene, encode_chunk
+from csgs_codec.encoder.importance import compensation_for
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.levels import coverage
 
@@ -85,7 +86,8 @@ def assemble(
             chain = []
             present = coverage(header, number + 1).layers
             count = int(tools.tiles.counts[:, :present].sum())
-            levels.append(LevelEntry(body.size, number + 1, count, body.digest))
+            made = compensation_for(count / header.gaussians)
+            levels.append(LevelEntry(body.size, number + 1, count, body.digest, made))
     if not header.passes:
         levels.append(replace(blank[0], end=body.size, digest=hashlib.sha256().digest()))
     prelude[1] = frame("LEVS", write_levels(levels))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from csgs_codec.attributes import exact
-from csgs_codec.attributes.exact import Exceptions, ExactKind
+from csgs_codec.attributes.exact import ExactKind, Exceptions
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.container.manifest import DTYPES
 from csgs_codec.errors import CorruptError, LimitError

@@ -1,0 +1,89 @@
+"""Neighbours of a tile layer: window, order of ties, distance codes, both paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from csgs_codec.hyperprior.neighbours import (
+    MISSING,
+    MISSING_DISTANCE,
+    NEIGHBOURS,
+    WINDOW,
+    Neighbours,
+    distance_code,
+    find_neighbours,
+)
+from csgs_codec.numerics.morton import encode_keys
+from tests.backends import use_backend
+
+BITS = (8, 9, 7)
+
+
+def make_points(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys and cells in Morton order; a coarse grid so that ties and duplicates are common."""
+    cells = np.random.default_rng(seed).integers(0, 6, (n, 3)) * 8
+    keys = encode_keys(cells, BITS)
+    order = np.argsort(keys, kind="stable")
+    return keys[order], cells[order]
+
+
+def reference(
+    keys: np.ndarray, cells: np.ndarray, earlier_keys: np.ndarray, earlier: np.ndarray
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Rows and squared distances by sorting the window of each point."""
+    order = sorted(range(len(earlier_keys)), key=lambda row: (int(earlier_keys[row]), row))
+    rows, squares = [], []
+    for key, cell in zip(keys.tolist(), cells.tolist(), strict=True):
+        place = sum(int(earlier_keys[row]) < key for row in order)
+        window = range(max(0, place - WINDOW), min(len(order), place + WINDOW))
+        found = sorted(
+            (sum((int(a) - b) ** 2 for a, b in zip(earlier[order[j]], cell, strict=True)), j)
+            for j in window
+        )[:NEIGHBOURS]
+        pad = [MISSING] * (NEIGHBOURS - len(found))
+        rows.append([order[j] for _, j in found] + pad)
+        squares.append([squared for squared, _ in found] + pad)
+    return rows, squares
+
+
+@pytest.mark.parametrize(("count", "known"), [(1, 1), (5, 2), (40, 3), (100, 60), (300, 1000)])
+def test_neighbours_are_the_nearest_of_the_window(backend: str, count: int, known: int) -> None:
+    keys, cells = make_points(count, 60)
+    first, second = make_points(known // 2, 61), make_points(known - known // 2, 62)
+    earlier_keys = np.concatenate([first[0], second[0]])
+    earlier = np.concatenate([first[1], second[1]])
+    found = find_neighbours(keys, cells, earlier_keys, earlier)
+    rows, squares = reference(keys, cells, earlier_keys, earlier)
+    assert found.row.tolist() == rows
+    codes = np.where(np.array(rows) == MISSING, MISSING_DISTANCE, distance_code(np.array(squares)))
+    assert found.distance.tolist() == codes.tolist()
+
+
+def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Neighbours] = []
+    for name in ("numba", "numpy"):
+        use_backend(monkeypatch, name)
+        found.append(find_neighbours(*make_points(3000, 63), *make_points(2000, 64)))
+    assert np.array_equal(found[0].row, found[1].row)
+    assert np.array_equal(found[0].distance, found[1].distance)
+
+
+@pytest.mark.parametrize(("count", "known"), [(0, 0), (0, 5), (5, 0)])
+def test_nothing_to_find(backend: str, count: int, known: int) -> None:
+    found = find_neighbours(*make_points(count, 65), *make_points(known, 66))
+    assert found.row.shape == found.distance.shape == (count, NEIGHBOURS)
+    assert (found.row == MISSING).all()
+    assert (found.distance == MISSING_DISTANCE).all()
+
+
+def test_distance_codes_are_quarter_octaves() -> None:
+    squared = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 2**20, 7 * 2**18])
+    assert distance_code(squared).tolist() == [0, 1, 5, 7, 9, 10, 11, 12, 13, 81, 84]
+
+
+def test_distance_codes_never_fall_and_stay_below_missing() -> None:
+    squared = np.unique(np.concatenate([np.arange(5000), 2 ** np.arange(63)]))
+    codes = distance_code(squared).astype(int)
+    assert (np.diff(codes) >= 0).all()
+    assert codes.max() < MISSING_DISTANCE
