@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-
 from csgs_codec.cli.common import (
     ExitCode,
     force_option,
@@ -16,6 +15,7 @@ from csgs_codec.cli.common import (
     say,
     version_option,
 )
+
 from csgs_codec.decoder import decode_parsed, load, parse
 from csgs_codec.errors import CsgsError, TruncatedError
 from csgs_codec.io.atomic import atomic_write, check_target
@@ -30,7 +30,7 @@ from csgs_codec.io.ply import write_ply
               help="Exit with 0 although the file ends inside a level.")  # fmt: skip
 @click.option("--verify", is_flag=True, help="Check the digests of the decoded integers.")
 @click.option("--no-compensation", is_flag=True,
-              help="Leave scales and opacities of a level that lacks Gaussians as they are.")  # fmt: skip
+              help="Leave scales and opacities of a coarse level as they are.")  # fmt: skip
 @force_option
 @version_option
 @reports_errors
@@ -71,7 +71,10 @@ def main(
         missing = [g.name for g in parser.manifest.groups if not held.issuperset(g.columns)]
         missing += [name for name in parser.manifest.extras if name not in held]
         absent = f"; not in it: {', '.join(missing)}" if missing else ""
-        say(f"level {reached} of {total}: {scene.count:,} of {parser.header.gaussians:,} Gaussians{absent}")
+        say(
+            f"level {reached} of {total}: {scene.count:,} of {parser.header.gaussians:,} "
+            f"Gaussians{absent}"
+        )
     if ended_early is not None:
         say(f"warning: {ended_early.located(file=str(source))}; decoded level {reached}")
         sys.exit(ExitCode.OK if allow_truncated else ExitCode.TRUNCATED)

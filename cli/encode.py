@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-
 from csgs_codec.cli.common import (
     force_option,
     input_file,
@@ -16,6 +15,7 @@ from csgs_codec.cli.common import (
     say,
     version_option,
 )
+
 from csgs_codec.errors import PlyError, UnsupportedError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import read_ply
@@ -61,7 +61,12 @@ def main(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
     options = EncodeOptions(
-        quality=quality, semantic=semantic, nan=nan, order=order, priority=priority, seed=seed  # type: ignore[arg-type]
+        quality=quality,
+        semantic=semantic,
+        nan=nan,
+        order=order,
+        priority=priority,
+        seed=seed,  # type: ignore[arg-type]
     )
     try:
         with _Progress() as progress:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import click
-
 from csgs_codec.cli.common import ExitCode, input_file, reports_errors, say, version_option
+
 from csgs_codec.probe import Probe, probe
 
 

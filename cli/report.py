@@ -59,7 +59,8 @@ def print_report(report: dict[str, Any]) -> None:
         click.echo(text, err=True)
 
     line(
-        f"{report['gaussians']:,} Gaussians: {report['source_bytes']:,} -> {report['bytes']:,} bytes"
+        f"{report['gaussians']:,} Gaussians: "
+        f"{report['source_bytes']:,} -> {report['bytes']:,} bytes"
         f"  ({report['ratio']:.1f}x, {report['bits_per_gaussian']:.2f} bits/Gaussian)"
     )
     line(f"  {'group':<22}{'bytes':>12}{'bits/Gaussian':>16}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
 from csgs_codec.cli.common import (
     ByteSize,
     force_option,
@@ -14,6 +13,7 @@ from csgs_codec.cli.common import (
     reports_errors,
     version_option,
 )
+
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.truncate import truncate
 

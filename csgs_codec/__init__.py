@@ -24,7 +24,7 @@ from csgs_codec.version import __version__
 if TYPE_CHECKING:
     from csgs_codec.decoder import decode
     from csgs_codec.decoder.stream import StreamDecoder
-    from csgs_codec.decoder.stream import StreamDecoder as open  # noqa: A004
+    from csgs_codec.decoder.stream import StreamDecoder as open
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
     from csgs_codec.io.ply import read_ply, write_ply
     from csgs_codec.probe import Probe, probe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from csgs_codec.container.header import Header, Pass
+from csgs_codec.container.header import Header
 from csgs_codec.errors import CorruptError
 
 
@@ -22,7 +22,9 @@ def check_script(header: Header) -> None:
     for number, pass_ in enumerate(header.passes):
         if pass_.exact:
             if number != len(header.passes) - 1 or pass_.groups:
-                raise CorruptError("an exact pass must be the last and name no groups", chunk="HEAD")
+                raise CorruptError(
+                    "an exact pass must be the last and name no groups", chunk="HEAD"
+                )
             continue
         for group in pass_.groups:
             if group != done[pass_.layer]:
@@ -63,14 +65,3 @@ def coverage(header: Header, passes: int) -> Coverage:
         else:
             done[pass_.layer] += len(pass_.groups)
     return Coverage(sum(count > 0 for count in done), tuple(done), exact)
-
-
-def passes_for(layers: int, first: range, later: list[range], exact: bool) -> list[Pass]:
-    """Build a script: the ``first`` groups layer by layer, then each ``later`` range for all layers.
-
-    Each of ``first``'s layers and each later range is meant to end a level.
-    """
-    script = [Pass(layer, tuple(first)) for layer in range(layers)]
-    for groups in later:
-        script += [Pass(layer, tuple(groups)) for layer in range(layers)]
-    return [*script, *([Pass(255, ())] if exact else [])]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from csgs_codec.container.header import VERSION
 from csgs_codec.container.kinds import GroupKind
-from csgs_codec.decoder import Source, load, parse
+from csgs_codec.decoder import Source, load, locate, parse
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError, TruncatedError
 from csgs_codec.levels import coverage
@@ -108,15 +108,16 @@ def probe(source: Source, limits: Limits = DEFAULT_LIMITS) -> Probe:
         if not parser.prelude_done:
             raise TruncatedError("file ends before its header is complete", offset=parser.offset)
     except CsgsError as error:
-        named = not isinstance(source, bytes | bytearray | memoryview)
-        raise (error.located(file=str(source)) if named else error) from None
+        raise locate(error, source) from None
     return _describe(parser, len(load(source)))
 
 
 def _describe(parser: Parser, size: int) -> Probe:
     header, manifest = parser.header, parser.manifest
     groups = tuple(
-        GroupInfo(named.name, GroupKind(declared.kind).name.lower(), declared.channels, named.columns)
+        GroupInfo(
+            named.name, GroupKind(declared.kind).name.lower(), declared.channels, named.columns
+        )
         for named, declared in zip(manifest.groups, header.groups, strict=True)
     )
     levels, begin = [], 0
@@ -153,5 +154,3 @@ def _describe(parser: Parser, size: int) -> Probe:
         hyperprior_bytes=sum(n for t, _, n in parser.chunks if t == "NETW"),
         chunks=tuple(parser.chunks),
     )
-
-

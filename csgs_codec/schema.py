@@ -72,6 +72,7 @@ _NUMBERED: tuple[tuple[Role, str, str, tuple[int, ...] | None], ...] = (
 )
 _INS_FEAT = re.compile(r"ins_feat_[rgb]\d*")
 _ID_NAMES = re.compile(r"label|semantic_class|.*_id|.*_label|instance|clip_f_indices_\d+")
+_LARGEST_ID = 2.0**53
 _ORDER = list(Role)
 
 
@@ -117,10 +118,10 @@ def assign_roles(scene: Scene, semantic: Sequence[str] = ()) -> tuple[Group, ...
     for name in [c for c in left if _ID_NAMES.fullmatch(c) and _is_integral(scene, c)]:
         take(name, Role.ID, (name,))
     for role, name, prefix, widths in _NUMBERED:
-        columns = _family(left, prefix)
-        fits = columns and (widths is None or len(columns) in widths)
-        if fits and all(is_float(c) for c in columns):
-            take(name, role, columns)
+        family = _family(left, prefix)
+        fits = family and (widths is None or len(family) in widths)
+        if fits and all(is_float(c) for c in family):
+            take(name, role, family)
     instance = [c for c in left if _INS_FEAT.fullmatch(c) and is_float(c)]
     if instance:
         take("ins_feat", Role.SEMANTIC, instance)
@@ -151,14 +152,14 @@ def _family(names: dict[str, None], prefix: str) -> list[str]:
 
 
 def _is_integral(scene: Scene, name: str) -> bool:
+    """Whether every value survives a round trip through int64 bit for bit."""
     column = scene.columns[name]
     if column.dtype.kind in "iu":
         return True
-    if not np.isfinite(column).all():
+    if not np.isfinite(column).all() or (np.abs(column) > _LARGEST_ID).any():
         return False
-    whole = (np.abs(column) < 2**24) & (column == np.rint(column))
-    negative_zero = (column == 0) & np.signbit(column)
-    return bool((whole & ~negative_zero).all())
+    restored = column.astype(np.int64).astype(column.dtype)
+    return restored.tobytes() == column.tobytes()
 
 
 def _common_name(columns: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.schema import Group, Role
 from csgs_codec.scene import Scene
+from csgs_codec.schema import Group, Role
 
 _LOSSLESS = (Role.ID, Role.EXTRA)
 

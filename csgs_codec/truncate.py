@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csgs_codec.decoder import Source, load, parse
+from csgs_codec.decoder import Source, load, locate, parse
 from csgs_codec.errors import CsgsError, TruncatedError, UnsupportedError
 from csgs_codec.limits import DEFAULT_LIMITS, Limits
 
@@ -49,6 +49,5 @@ def truncate(
         if level > len(parser.complete):
             raise TruncatedError("file ends before the level is complete", level=level)
     except CsgsError as error:
-        named = not isinstance(source, bytes | bytearray | memoryview)
-        raise (error.located(file=str(source)) if named else error) from None
+        raise locate(error, source) from None
     return load(source)[: ends[level - 1]]

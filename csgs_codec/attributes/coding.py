@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes import warps
-from csgs_codec.container.kinds import GroupKind
 from csgs_codec.attributes.steps import LARGEST_CLASS, StepRule
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.fields import FieldReader, FieldWriter
+from csgs_codec.container.kinds import GroupKind
 
 F64 = NDArray[np.float64]
 
 Q6 = 64.0
-TRANSFORMED_KINDS = frozenset(
-    {GroupKind.DC, GroupKind.SH, GroupKind.FEATURE, GroupKind.SEMANTIC}
-)
+TRANSFORMED_KINDS = frozenset({GroupKind.DC, GroupKind.SH, GroupKind.FEATURE, GroupKind.SEMANTIC})
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class GroupCoding:
 
     def dequantise(self, v_q6: NDArray[np.int32]) -> F64:
         """Columns from decoded integers, shape (n, channels) -> (n, columns)."""
-        values = v_q6 * (self.step / Q6) + self.centre
+        values: F64 = v_q6 * np.float64(self.step / Q6) + self.centre.astype(np.float64)
         if self.transform is not None:
             return self.transform.inverse(values)
         if self.kind is GroupKind.OPACITY:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from csgs_codec.numerics.tables import FrequencyTables, normalise_frequencies
 
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
+Kind = TypeVar("Kind", bound=np.generic)
 
 EXACT_COUNT = 8
 COUNT_BINS = 16
@@ -128,10 +129,13 @@ class _Cells:
                 earlier_middle, out.prefix, out.count, out.earlier_begin, out.earlier_end,
             )  # fmt: skip
             return _Cells(
-                out.prefix[:held], out.count[:held], out.earlier_begin[:held], out.earlier_end[:held]
+                out.prefix[:held],
+                out.count[:held],
+                out.earlier_begin[:held],
+                out.earlier_end[:held],
             )
 
-        def interleave(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.generic]:
+        def interleave(a: NDArray[Kind], b: NDArray[Kind]) -> NDArray[Kind]:
             return np.stack([a, b], axis=1).reshape(-1)
 
         doubled = self.prefix << _ONE
@@ -223,8 +227,9 @@ class _Writer:
         keys = self._keys[np.searchsorted(self._keys, prefix << shift)]
         tail = keys & ((_ONE << shift) - _ONE)
         low = np.minimum(remaining, _TAIL_SPLIT)
-        self._bits.put(tail >> low.astype(np.uint64), remaining - low)
-        self._bits.put(tail & ((_ONE << low.astype(np.uint64)) - _ONE), low)
+        self._bits.put((tail >> low.astype(np.uint64)).astype(np.uint64), remaining - low)
+        mask = (_ONE << low.astype(np.uint64)) - _ONE
+        self._bits.put((tail & mask).astype(np.uint64), low)
         return keys
 
 

@@ -1,8 +1,9 @@
 """Charts in which opacity and rotation are quantised (spec section 5.2).
 
 Opacity: an error of a logit matters less the larger the logit is, so logits are compressed by
-``k asinh(x / k)``. Rotation: the unit quaternion with ``w >= 0`` is mapped to the point whose length
-is its chord to the identity; the map is close to volume preserving and needs only square roots.
+``k asinh(x / k)``. Rotation: the unit quaternion with ``w >= 0`` is mapped to the point whose
+length is its chord to the identity; the map is close to volume preserving and needs only square
+roots.
 """
 
 from __future__ import annotations

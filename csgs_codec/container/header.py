@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.fields import FieldReader, FieldWriter
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.errors import LimitError, UnsupportedError
 from csgs_codec.limits import (
     MAX_CHANNELS,
@@ -115,9 +115,7 @@ class Header:
         fields.require(step > 0, "grid step is not positive")
         a, b, c = (fields.integer("u32") for _ in range(3))
         shift = fields.integer("u8", 0, 40)
-        groups = tuple(
-            _read_group(fields) for _ in range(fields.integer("u8", 0, MAX_GROUPS))
-        )
+        groups = tuple(_read_group(fields) for _ in range(fields.integer("u8", 0, MAX_GROUPS)))
         values = gaussians * sum(group.channels for group in groups)
         if values > limits.values:
             raise LimitError(f"{values} values exceed the limit of {limits.values}")
@@ -126,9 +124,7 @@ class Header:
             for _ in range(fields.integer("u16", 0, MAX_PASSES))
         )
         fields.finish()
-        return cls(
-            gaussians, layers, tiles, (x, y, z), step, (a, b, c), shift, groups, passes
-        )
+        return cls(gaussians, layers, tiles, (x, y, z), step, (a, b, c), shift, groups, passes)
 
 
 def _read_group(fields: FieldReader) -> GroupDeclaration:

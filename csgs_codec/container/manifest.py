@@ -1,4 +1,4 @@
-"""The SCHM chunk: what the PLY looked like and which column is in which group (spec section 4.4)."""
+"""The SCHM chunk: what the PLY looked like, which column is in which group (spec 4.4)."""
 
 from __future__ import annotations
 

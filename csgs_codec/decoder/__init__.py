@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from pathlib import Path
 
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.decoder.reconstruct import reconstruct
@@ -67,7 +66,7 @@ def decode(
             parser.require_end(len(load(source)))
         return decode_parsed(parser, level, verify, compensate)
     except CsgsError as error:
-        raise _located(error, source) from None
+        raise locate(error, source) from None
 
 
 def parse(source: Source, limits: Limits = DEFAULT_LIMITS) -> Parser:
@@ -99,6 +98,8 @@ def decode_parsed(
     return reconstruct(parser, decoder, compensate)
 
 
-def _located(error: CsgsError, source: Source) -> CsgsError:
-    named = isinstance(source, str | Path | os.PathLike)
-    return error.located(file=os.fspath(source)) if named else error
+def locate(error: CsgsError, source: Source) -> CsgsError:
+    """Add the name of the file, if ``source`` is one."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return error
+    return error.located(file=os.fspath(source))

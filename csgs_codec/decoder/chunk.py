@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,8 +48,8 @@ class Tools:
         return group in self.codings and group in self.networks
 
 
-def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> bytes:
-    """Decode a chunk into ``tile`` and return the SHA-256 of its integers.
+def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> None:
+    """Decode a chunk into ``tile``.
 
     Parameters
     ----------
@@ -68,17 +67,15 @@ def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> 
     """
     rans = RansDecoder(fields.blob())
     bits = BitReader(fields.raw(fields.remaining))
-    digest = hashlib.sha256()
     for group in pass_.groups:
-        digest.update(_decode_group(tools, tile, pass_.layer, group, rans, bits))
+        _decode_group(tools, tile, pass_.layer, group, rans, bits)
     rans.finish()
     bits.finish()
-    return digest.digest()
 
 
 def _decode_group(
     tools: Tools, tile: Tile, layer: int, group: int, rans: RansDecoder, bits: BitReader
-) -> NDArray[np.generic]:
+) -> None:
     kind = tools.header.groups[group].kind
     rows = tile.rows(layer)
     if kind is GroupKind.POSITION:
@@ -86,22 +83,20 @@ def _decode_group(
         count = rows.stop - rows.start
         keys = decode_keys(count, earlier, tile.depth, tools.position_tables, rans, bits)
         tile.set_keys(layer, keys)
-        return keys
-    if kind is GroupKind.POSITION_FINE:
+    elif kind is GroupKind.POSITION_FINE:
         widths = tile.step_classes(group, tools.fine_rules[group], layer).astype(np.uint8)
-        fine = bits.get(np.repeat(widths, 3)).astype(np.int32).reshape(-1, 3)
-        decoded = fine
+        fine = bits.get(np.repeat(widths, 3)).astype(np.int32)
+        tile.values(group)[rows] = fine.reshape(-1, 3)
     elif kind in LABEL_KINDS:
         known = tile.values(group)[: rows.start, 0]
         found = tile.neighbours(layer)
-        decoded = decode_labels(tools.labels[group], known, found, rans, bits)[:, None]
+        labels = decode_labels(tools.labels[group], known, found, rans, bits)
+        tile.values(group)[rows] = labels[:, None]
     else:
-        decoded = _decode_residual_group(tools, tile, layer, group, rans, bits)
-    tile.values(group)[rows] = decoded
-    return np.ascontiguousarray(decoded)
+        tile.values(group)[rows] = _decode_residuals(tools, tile, layer, group, rans, bits)
 
 
-def _decode_residual_group(
+def _decode_residuals(
     tools: Tools, tile: Tile, layer: int, group: int, rans: RansDecoder, bits: BitReader
 ) -> NDArray[np.int32]:
     classes = tile.step_classes(group, tools.codings[group].rule, layer)

@@ -117,7 +117,9 @@ class Parser:
             There are bytes behind the last level.
         """
         if self.finished and size > self.offset:
-            raise CorruptError(f"{size - self.offset} bytes behind the last level", offset=self.offset)
+            raise CorruptError(
+                f"{size - self.offset} bytes behind the last level", offset=self.offset
+            )
         if not self.complete or size != self.levels[len(self.complete) - 1].end:
             reached = len(self.complete)
             known = f" of {len(self.levels)}" if self._stage > 1 else ""
@@ -229,7 +231,8 @@ class Parser:
             return
         if self.offset > level.end or self._next != int((self._due[:, 0] < level.passes).sum()):
             raise CorruptError(
-                "level does not end where its passes do", level=len(self.complete) + 1,
+                "level does not end where its passes do",
+                level=len(self.complete) + 1,
                 offset=self.offset,
             )
         self.complete.append(self._current)

@@ -76,12 +76,19 @@ class _Reconstruction:
 
     def _compensate(self, columns: dict[str, Generic]) -> None:
         """Adapt scales and opacities in place."""
-        names = {g.kind: m.columns for g, m in zip(self._header.groups, self._manifest.groups, strict=True)}
+        names = {
+            g.kind: m.columns
+            for g, m in zip(self._header.groups, self._manifest.groups, strict=True)
+        }
         scales, opacity = names.get(GroupKind.SCALE), names.get(GroupKind.OPACITY)
         if scales:
-            spacing = self._log_spacing(np.stack([columns[n] for n in names[GroupKind.POSITION]], 1))
+            spacing = self._log_spacing(
+                np.stack([columns[n] for n in names[GroupKind.POSITION]], 1)
+            )
             values = np.stack([columns[n] for n in scales], axis=1).astype(np.float64)
-            for name, column in zip(scales, enlarge(values, spacing, self._compensation).T, strict=True):
+            for name, column in zip(
+                scales, enlarge(values, spacing, self._compensation).T, strict=True
+            ):
                 columns[name][:] = column
         if opacity:
             logit = columns[opacity[0]].astype(np.float64)
@@ -101,9 +108,7 @@ class _Reconstruction:
 
     def _all_properties(self, columns: dict[str, Generic], names: list[str]) -> dict[str, Generic]:
         """Columns by property index; properties that are absent get a scratch column."""
-        return {
-            n: columns.get(n, np.zeros(self._count, self._manifest.dtype(n))) for n in names
-        }
+        return {n: columns.get(n, np.zeros(self._count, self._manifest.dtype(n))) for n in names}
 
     def _covered(self, group: int) -> bool:
         """Whether a group has values: labels for every row, other groups for some rows."""

@@ -6,10 +6,10 @@ import hashlib
 import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 from csgs_codec.attributes.exact import (
     ExactKind,
-
     read_column,
     read_elements,
     read_exceptions,
@@ -52,49 +52,57 @@ class SceneDecoder:
     def decode_to(self, level: int, verify: bool = False) -> None:
         """Decode up to and including a level (counted from 1) that the parser has.
 
+        Digests are a chain from the first level on: verify all levels of a file or none.
+
         Raises
         ------
         CorruptError
             A chunk does not decode, or with ``verify`` its integers are not those of the encoder.
         """
         wanted = self._parser.complete[self.levels_decoded : level]
-        digests = self._decode_data([chunk for data in wanted for chunk in data.data])
+        digests = self._decode_data([c for data in wanted for c in data.data], verify)
         for data in wanted:
-            entry = self._parser.levels[self.levels_decoded]
-            chain = [digests[c.chunk.offset] for c in data.data]
-            chain += [self._decode_exact(chunk) for chunk in data.exact]
-            self._digest = hashlib.sha256(self._digest + b"".join(chain)).digest()
+            exact = [self._decode_exact(chunk) for chunk in data.exact]
+            if verify:
+                chain = [*(digests[c.chunk.offset] for c in data.data), *exact]
+                self._check_digest(chain)
             self.levels_decoded += 1
-            if verify and self._digest != entry.digest:
-                raise CorruptError(
-                    "decoded integers are not those of the encoder", level=self.levels_decoded
-                )
         self._check_exact(wanted)
 
-    def _decode_data(self, chunks: list[DataChunk]) -> dict[int, bytes]:
+    def _check_digest(self, chain: list[bytes]) -> None:
+        self._digest = hashlib.sha256(self._digest + b"".join(chain)).digest()
+        if self._digest != self._parser.levels[self.levels_decoded].digest:
+            raise CorruptError(
+                "decoded integers are not those of the encoder", level=self.levels_decoded + 1
+            )
+
+    def _decode_data(self, chunks: list[DataChunk], verify: bool) -> dict[int, bytes]:
         by_tile: dict[int, list[DataChunk]] = defaultdict(list)
         for chunk in chunks:
             by_tile[chunk.tile].append(chunk)
         digests: dict[int, bytes] = {}
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            for found in pool.map(self._decode_tile, by_tile.items()):
+            for found in pool.map(
+                self._decode_tile, by_tile.keys(), by_tile.values(), repeat(verify)
+            ):
                 digests.update(found)
         return digests
 
-    def _decode_tile(self, item: tuple[int, list[DataChunk]]) -> dict[int, bytes]:
-        index, chunks = item
+    def _decode_tile(self, index: int, chunks: list[DataChunk], verify: bool) -> dict[int, bytes]:
+        """Decode a tile's chunks; with ``verify`` return their digests by chunk offset."""
         tile = self.tile(index)
         passes = self._parser.header.passes
         digests = {}
         for data in chunks:
             try:
-                digests[data.chunk.offset] = decode_chunk(
-                    self._parser.tools, tile, passes[data.pass_index], data.fields
-                )
+                decode_chunk(self._parser.tools, tile, passes[data.pass_index], data.fields)
             except CsgsError as error:
                 raise error.located(
                     chunk="DATA", offset=data.chunk.offset, tile=index, **{"pass": data.pass_index}
                 ) from None
+            if verify:
+                pass_ = passes[data.pass_index]
+                digests[data.chunk.offset] = tile.digest(pass_.layer, pass_.groups)
         return digests
 
     def _decode_exact(self, chunk: Chunk) -> bytes:
@@ -131,5 +139,3 @@ class SceneDecoder:
             raise CorruptError("other elements are missing or unannounced")
         if manifest.original_order != (exact.row_order is not None):
             raise CorruptError("row order is missing or unannounced")
-
-

@@ -21,8 +21,8 @@ from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
 from csgs_codec.encoder.options import Inputs
 from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
-from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
 from csgs_codec.hyperprior.neighbours import NEIGHBOURS
+from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitWriter
 from csgs_codec.numerics.rans import RansEncoder

@@ -20,8 +20,9 @@ from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Header, Pass, Tiles
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.manifest import Manifest, NamedGroup
-from csgs_codec.decoder import SceneDecoder, parse
+from csgs_codec.decoder import parse
 from csgs_codec.decoder.chunk import Tools
+from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import choose_layers
@@ -184,9 +185,7 @@ class _Encoder:
         spent = self.coded.group_bits
         return {p.name: spent[i] for i, p in enumerate(self._planned) if i in spent}
 
-    def _header(
-        self, partition: Partition, grid: Grid, exact: bool
-    ) -> tuple[Header, list[int]]:
+    def _header(self, partition: Partition, grid: Grid, exact: bool) -> tuple[Header, list[int]]:
         layers = max(partition.tiles.counts.shape[1], 1)
         base = tuple(range(self._base_groups))
         passes = [Pass(layer, base) for layer in range(layers)] if base else []
@@ -250,9 +249,7 @@ class _Encoder:
             return
         self._code_residuals(index, planned, rows)
 
-    def _code_residuals(
-        self, index: int, planned: _Planned, rows: list[NDArray[np.int64]]
-    ) -> None:
+    def _code_residuals(self, index: int, planned: _Planned, rows: list[NDArray[np.int64]]) -> None:
         assert planned.source is not None
         tools, options = self.coded.tools, self._options
         before = self._planned[index - 1]
@@ -269,7 +266,8 @@ class _Encoder:
         if silent is not None:
             latents[silent] = 0.0
         per_tile = [latents[r] for r in rows]
-        code_group(self.coded, index, per_tile, options.inputs, Effort(), options.seed + index)
+        effort = Effort.for_scene(self._scene.count)
+        code_group(self.coded, index, per_tile, options.inputs, effort, options.seed + index)
 
     def _manifest(self) -> Manifest:
         prepared, scene = self._prepared, self._scene

@@ -30,10 +30,10 @@ _MASS_AREA_POWER = 0.05
 _TINY = 1e-30
 
 # Fitted to renders of four scenes at 10 to 60 % of their Gaussians.
-_SCALE_OFFSET = 0.11
-_SPACING_PULL = 0.036
-_DEPTH_GAIN = 0.33
-_DEPTH_EXPONENT = 0.13
+_SCALE_OFFSET = 0.122
+_SPACING_PULL = 0.021
+_DEPTH_GAIN = 0.359
+_DEPTH_EXPONENT = 0.137
 
 
 def compensation_for(share: float) -> Compensation:
@@ -99,7 +99,7 @@ def _layers(xyz: F64, opacity: F64, area: F64, colour: F64) -> I64:
 
 
 def _cells_for(mass: F64, taken: NDArray[np.bool_], wanted: int) -> tuple[I64, NDArray[np.bool_]]:
-    """Cut Morton order into cells of equal mass, just so many that ``wanted`` hold nothing taken."""
+    """Cut Morton order into cells of equal mass, so many that ``wanted`` hold nothing taken."""
     total = np.cumsum(mass)
     low, high = wanted, 40 * len(mass)
 

@@ -14,8 +14,8 @@ from csgs_codec.attributes.steps import LARGEST_CLASS, StepRule
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder.parser import FINE_BITS_MAX
-from csgs_codec.schema import Group, Role
 from csgs_codec.scene import Scene
+from csgs_codec.schema import Group, Role
 
 F64 = NDArray[np.float64]
 
@@ -150,7 +150,10 @@ def plan_group(
         components = SH_COMPONENTS[width] if kind is GroupKind.SH else width
         even = np.ones(len(columns))
         transform = LinearTransform.fit(
-            columns, weights if kind is GroupKind.SH else even, components, _BASIS_BITS.get(kind, 10)
+            columns,
+            weights if kind is GroupKind.SH else even,
+            components,
+            _BASIS_BITS.get(kind, 10),
         )
     values = warp(kind, transform, columns)
     step = BASE_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * factor

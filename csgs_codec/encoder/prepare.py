@@ -1,4 +1,4 @@
-"""Make a scene ready to be quantised: policy for defects, stand-ins for infinities, what is exact."""
+"""Make a scene ready to be quantised: defects, stand-ins for infinities, what stays exact."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _stand_ins(scene: Scene, groups: tuple[Group, ...]) -> tuple[Scene, Exceptio
                 fixed = column.copy()
                 meaning = legitimate_infinity(group.role, column)
                 good = column[~bad]
-                fixed[bad] = np.median(good) if len(good) else 0
+                fixed[bad] = np.median(good.astype(np.float64)) if len(good) else 0
                 fixed[meaning] = _OPAQUE_LOGIT if group.role is Role.OPACITY else _NO_EXTENT
                 columns[name] = fixed
         if group.role is Role.ROTATION:

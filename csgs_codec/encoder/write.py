@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from csgs_codec.container.chunks import SIGNATURE, frame
 from csgs_codec.container.fields import FieldWriter
 from csgs_codec.container.header import DIGEST_BYTES, LevelEntry, write_levels
@@ -15,7 +13,6 @@ from csgs_codec.container.manifest import Manifest
 from csgs_codec.decoder.parser import NO_SENTINEL
 from csgs_codec.encoder.code import CodedScene, encode_chunk
 from csgs_codec.encoder.importance import compensation_for
-from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.levels import coverage
 
 
@@ -78,15 +75,15 @@ def assemble(
                 rows = tile.rows(pass_.layer)
                 if rows.start < rows.stop:
                     coded = encode_chunk(scene, tile, pass_.layer, pass_.groups)
-                    payload = FieldWriter().put("u16", number).put("u32", tile.index).raw(coded)
-                    body.add("DATA", payload.finish())
-                    chain.append(_chunk_digest(scene, tile, pass_.layer, pass_.groups))
+                    data = FieldWriter().put("u16", number).put("u32", tile.index).raw(coded)
+                    body.add("DATA", data.finish())
+                    chain.append(tile.digest(pass_.layer, pass_.groups))
         if number + 1 in level_ends:
             body.digest = hashlib.sha256(body.digest + b"".join(chain)).digest()
             chain = []
             present = coverage(header, number + 1).layers
             count = int(tools.tiles.counts[:, :present].sum())
-            made = compensation_for(count / header.gaussians)
+            made = compensation_for(count / header.gaussians if header.gaussians else 1.0)
             levels.append(LevelEntry(body.size, number + 1, count, body.digest, made))
     if not header.passes:
         levels.append(replace(blank[0], end=body.size, digest=hashlib.sha256().digest()))
@@ -111,14 +108,3 @@ def _describe(scene: CodedScene, group: int, body: Body) -> None:
     body.add("GRUP", fields.finish())
     if group in tools.networks:
         body.add("NETW", tools.networks[group].write())
-
-
-def _chunk_digest(scene: CodedScene, tile: Tile, layer: int, groups: tuple[int, ...]) -> bytes:
-    digest = hashlib.sha256()
-    for group in groups:
-        rows = tile.rows(layer)
-        if scene.tools.header.groups[group].kind is GroupKind.POSITION:
-            digest.update(np.ascontiguousarray(tile.keys[rows]))
-        else:
-            digest.update(np.ascontiguousarray(tile.values(group)[rows]))
-    return digest.digest()

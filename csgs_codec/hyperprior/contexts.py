@@ -127,9 +127,7 @@ class ContextLayout:
         return cls(octaves, layer_inputs, neighbours, nearby, own, step_class)
 
 
-def build_inputs(
-    layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]
-) -> U8:
+def build_inputs(layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]) -> U8:
     """Return the network inputs of one tile layer, shape (n, layout.width)."""
     rows = tile.rows(layer)
     inputs = np.empty((rows.stop - rows.start, layout.width), np.uint8)

@@ -7,6 +7,7 @@ indices. One unit of the scale index is a sixth of an octave of the residual's s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ class GroupNetwork:
             for _ in range(fields.integer("u8", 0, MAX_HIDDEN_LAYERS))
         ]
         widths = [layout.width, *hidden, 2 * available[group]]
-        layers = [_read_layer(fields, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        layers = [_read_layer(fields, a, b) for a, b in pairwise(widths)]
         fields.finish()
         return cls(group, layout, IntegerMlp(layers))
 
@@ -132,7 +133,7 @@ def _write_layer(fields: FieldWriter, layer: Layer) -> None:
     rows, columns = layer.weights.shape
     spread = np.abs(layer.weights).mean(axis=1) * np.sqrt(2.0) if rows else np.zeros(0)
     row_index = scale_index_of(spread)
-    steps = np.diff(row_index.astype(np.int32), prepend=np.int32(_ROW_SCALE_INDEX))
+    steps = np.diff(np.concatenate([[_ROW_SCALE_INDEX], row_index.astype(np.int64)]))
     bias = layer.bias >> BIAS_SHIFT
     bias_index = int(scale_index_of(float(np.abs(bias).mean()) * np.sqrt(2.0)))
     fields.put("u8", layer.shift, bias_index)

@@ -6,12 +6,14 @@ use is derived here, from integers that the decoder has.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.container.kinds import GroupKind
 from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours
 from csgs_codec.numerics.morton import decode_keys
 from csgs_codec.numerics.positional import encode_positions
@@ -87,6 +89,17 @@ class Tile:
             channels = self._header.groups[group].channels
             self._values[group] = np.zeros((len(self.keys), channels), np.int32)
         return self._values[group]
+
+    def digest(self, layer: int, groups: tuple[int, ...]) -> bytes:
+        """SHA-256 of a layer's integers: keys as u64, all else as i32, group after group."""
+        digest = hashlib.sha256()
+        rows = self.rows(layer)
+        for group in groups:
+            if self._header.groups[group].kind is GroupKind.POSITION:
+                digest.update(self.keys[rows].astype("<u8", copy=False).data)
+            else:
+                digest.update(self.values(group)[rows].astype("<i4", copy=False).data)
+        return digest.digest()
 
     def _features(self, group: int, rows: slice) -> NDArray[np.int64]:
         """Features of step classes: what was coded before ``group``."""

@@ -64,7 +64,10 @@ class IntegerMlp:
     def forward(self, inputs: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the outputs, shape (n, inputs) -> (n, outputs)."""
         out = np.empty((len(inputs), self.layers[-1].weights.shape[1]), np.int32)
-        widths = [len(self._prepared[0][0]), *(weights.shape[1] for weights, _, _ in self._prepared)]
+        widths = [
+            len(self._prepared[0][0]),
+            *(weights.shape[1] for weights, _, _ in self._prepared),
+        ]
         buffers = [np.empty((min(_BLOCK, len(inputs)), width), np.float32) for width in widths]
         for begin in range(0, len(inputs), _BLOCK):
             block = inputs[begin : begin + _BLOCK]

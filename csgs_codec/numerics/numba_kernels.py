@@ -9,7 +9,9 @@ LANES = 32
 _OPTIONS = {"cache": True, "nogil": True, "boundscheck": False}
 
 
-@njit("int64(uint8[::1], uint8[::1], int64[::1], uint32[:,::1], uint32[::1], uint16[::1])", **_OPTIONS)
+@njit(
+    "int64(uint8[::1], uint8[::1], int64[::1], uint32[:,::1], uint32[::1], uint16[::1])", **_OPTIONS
+)
 def rans_encode(symbols, tables, lanes, cdf, states, out):
     """Encode backwards into the end of ``out``; return the index of the first word."""
     at = out.shape[0]

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from csgs_codec.errors import CorruptError
 from csgs_codec.numerics.backend import kernels
-from csgs_codec.numerics.tables import PRECISION, TOTAL, FrequencyTables, half_widths, laplace_tables
+from csgs_codec.numerics.tables import (
+    PRECISION,
+    TOTAL,
+    FrequencyTables,
+    half_widths,
+    laplace_tables,
+)
 
 U8 = NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ LARGEST_RESIDUAL = 1 << 24
 
 
 def escape_orders(scale_index: U8) -> U8:
-    """Exp-Golomb order of an escape: ``max(0, scale_index - 21) // 6``, about log2 of the spread."""
+    """Exp-Golomb order of an escape: ``max(0, scale_index - 21) // 6``, about log2(spread)."""
     return (np.maximum(scale_index, 21) - 21) // 6
 
 

@@ -31,7 +31,9 @@ def _model(index: int) -> object:
 
     frequencies = np.diff(laplace_tables().cdf[index].astype(np.int64))
     exact = frequencies[: laplace_tables().sizes[index]] << (_CODER_BITS - PRECISION)
-    return constriction.stream.model.Categorical((exact - 1).astype(np.float64), perfect=False, lazy=False)
+    return constriction.stream.model.Categorical(
+        (exact - 1).astype(np.float64), perfect=False, lazy=False
+    )
 
 
 def _runs(scale_index: U8) -> list[tuple[int, int, int]]:

@@ -55,7 +55,8 @@ class FrequencyTables:
     @cached_property
     def symbol_of_slot(self) -> NDArray[np.uint8]:
         """Symbol of each of the ``2**14`` slots, shape (tables, 2**14)."""
-        widths = np.diff(self.cdf.astype(np.int64), axis=1)
+        cdf = self.cdf.astype(np.int64)
+        widths = cdf[:, 1:] - cdf[:, :-1]
         symbols = np.arange(widths.shape[1], dtype=np.uint8)
         return np.stack([np.repeat(symbols, row) for row in widths])
 
@@ -93,9 +94,7 @@ def laplace_frequencies(start_q28: int, ratio_q24: int) -> NDArray[np.int64]:
         tail_q28.append((tail_q28[-1] * ratio_q24) >> 24)
     half_width = len(tail_q28) - 1
     spare = TOTAL - (2 * half_width + 2)
-    side = [
-        1 + ((tail_q28[k - 1] - tail_q28[k]) * spare >> 29) for k in range(1, half_width + 1)
-    ]
+    side = [1 + ((tail_q28[k - 1] - tail_q28[k]) * spare >> 29) for k in range(1, half_width + 1)]
     escape = 1 + (tail_q28[-1] * spare >> 28)
     middle = TOTAL - 2 * sum(side) - escape
     return np.array([*side[::-1], middle, *side, escape], np.int64)

@@ -52,7 +52,7 @@ def make_inputs(n: int, width: int, seed: int = 14) -> np.ndarray:
 
 @pytest.mark.parametrize("widths", [[5, 3], [24, 48, 14], [137, 64, 64, 90], [1, 1, 1, 1, 1, 2]])
 @pytest.mark.parametrize("scale", [1.0, 0.05])
-def test_equals_the_integer_network(widths: list[int], scale: float) -> None:
+def test_equals_the_integer_network(backend: str, widths: list[int], scale: float) -> None:
     layers = make_layers(widths, scale=scale)
     inputs = make_inputs(500, widths[0])
     found = IntegerMlp(layers).forward(inputs)
@@ -60,7 +60,7 @@ def test_equals_the_integer_network(widths: list[int], scale: float) -> None:
     assert np.array_equal(found, reference_forward(layers, inputs))
 
 
-def test_sums_close_to_the_bound_stay_exact() -> None:
+def test_sums_close_to_the_bound_stay_exact(backend: str) -> None:
     """Odd sums just below ``2**24`` would be rounded if one more bit were needed."""
     weights = np.full((3, 2), 21_930, np.int16) * np.array([1, -1], np.int16)
     layer = Layer(weights, np.array([-1, 1], np.int32), 1)
@@ -69,13 +69,13 @@ def test_sums_close_to_the_bound_stay_exact() -> None:
     assert np.array_equal(IntegerMlp([layer]).forward(inputs), reference_forward([layer], inputs))
 
 
-def test_network_without_inputs_is_its_bias() -> None:
+def test_network_without_inputs_is_its_bias(backend: str) -> None:
     layer = Layer(np.zeros((0, 2), np.int16), np.array([1000, -1000], np.int32), 3)
     found = IntegerMlp([layer]).forward(np.zeros((4, 0), np.uint8))
     assert found.tolist() == [[125, -125]] * 4
 
 
-def test_no_rows() -> None:
+def test_no_rows(backend: str) -> None:
     mlp = IntegerMlp(make_layers([5, 4, 3]))
     assert mlp.forward(np.zeros((0, 5), np.uint8)).shape == (0, 3)
 

@@ -64,7 +64,7 @@ def test_rule_survives_writing() -> None:
         StepRule.read(FieldReader(fields.finish(), "GRUP"), 0, 8)
 
 
-def test_reconstruction() -> None:
+def test_reconstruction(backend: str) -> None:
     mu_q6 = np.array([[100, -5], [0, 0]], np.int32)
     k = np.array([[2, -1], [3, 0]], np.int32)
     found = reconstruct(mu_q6, k, np.array([0, 8], np.int8))
@@ -73,7 +73,7 @@ def test_reconstruction() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_values_outside_the_range_are_refused(sign: int) -> None:
+def test_values_outside_the_range_are_refused(backend: str, sign: int) -> None:
     """The product needs more than 32 bits; ``|v_q6| < 2**30`` must hold."""
     classes = np.array([8], np.int8)
     zero = np.zeros((1, 1), np.int32)

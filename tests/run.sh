@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Set up an environment beside the sources, check style and types, run the tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python3 -m venv .venv
+.venv/bin/pip install --quiet torch==2.13.0 -e ".[encode,dev]"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+.venv/bin/python -m pytest --cov --cov-report=term

@@ -1,0 +1,34 @@
+"""Scenes of every naming, from none to a few Gaussians, through the whole codec."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from csgs_codec.decoder import decode
+from csgs_codec.encoder import EncodeOptions, encode
+from csgs_codec.schema import Role, assign_roles
+from tests import scenes
+
+# Largest error of a value at the default quality: about one quantiser step with its class.
+TOLERANCE = 0.6
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 50])
+@pytest.mark.parametrize("name", scenes.SCENES)
+def test_round_trip_in_the_original_order(name: str, n: int) -> None:
+    scene = scenes.SCENES[name](n)
+    found = decode(encode(scene, EncodeOptions(order="keep")).data, verify=True)
+    assert found.count == n
+    assert found.layout == scene.layout
+    assert [e.name for e in found.elements] == [e.name for e in scene.elements]
+    assert list(found.columns) == list(scene.columns)
+    for group in assign_roles(scene):
+        for column in group.columns:
+            before, after = scene.columns[column], found.columns[column]
+            assert after.dtype == before.dtype
+            if group.role in (Role.ID, Role.EXTRA):
+                assert after.tobytes() == before.tobytes()
+            elif group.role is not Role.ROTATION:
+                difference = np.abs(after.astype(float) - before)
+                assert difference.max(initial=0) < TOLERANCE
