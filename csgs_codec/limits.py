@@ -22,7 +22,7 @@ class Limits:
     """
 
     gaussians: int = 1 << 28
-    values: int = 1 << 34
+    values: int = 1 << 31
     chunk_bytes: int = 1 << 30
     inflated_bytes: int = 1 << 32
 

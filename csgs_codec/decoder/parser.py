@@ -29,6 +29,7 @@ from csgs_codec.limits import DEFAULT_LIMITS, Limits
 
 NO_SENTINEL = 255
 FINE_BITS_MAX = 8
+LEVEL_TABLE_END = 1 << 16
 _PRELUDE = ("HEAD", "LEVS", "SCHM", "TILE", "KDTB")
 
 
@@ -149,6 +150,8 @@ class Parser:
             self.header = Header.read(fields, self.limits)
             check_script(self.header)
         elif expected == "LEVS":
+            if chunk.end > LEVEL_TABLE_END:
+                raise CorruptError("level table ends too late", chunk="LEVS", offset=chunk.offset)
             self.levels = read_levels(fields, self.header)
         elif expected == "SCHM":
             self.manifest = Manifest.read(fields, self.header, self.limits)

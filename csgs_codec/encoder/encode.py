@@ -17,7 +17,7 @@ from csgs_codec.attributes.exact import (
     write_row_order,
 )
 from csgs_codec.container.fields import FieldReader
-from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Header, Pass, Tiles
+from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.manifest import Manifest, NamedGroup
 from csgs_codec.decoder import parse
@@ -28,27 +28,19 @@ from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import choose_layers
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
-from csgs_codec.encoder.plan import (
-    KIND_OF_ROLE,
-    SH_COMPONENTS,
-    Appearance,
-    Grid,
-    fine_rule,
-    plan_group,
-)
-from csgs_codec.encoder.prepare import SENTINEL_VALUES, Prepared, prepare, sentinel_labels
+from csgs_codec.encoder.plan import Appearance, Grid, fine_rule
+from csgs_codec.encoder.prepare import Prepared, prepare
+from csgs_codec.encoder.script import Planned, plan_script
 from csgs_codec.encoder.write import assemble
-from csgs_codec.errors import CorruptError, PlyError
+from csgs_codec.errors import CorruptError
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.io.ply import elements_to_ply_bytes
 from csgs_codec.numerics.morton import encode_keys
 from csgs_codec.scene import Scene
-from csgs_codec.schema import Group, Role
 from csgs_codec.version import __version__
 
 Progress = Callable[[str, float], None]
 
-_GEOMETRY = (Role.OPACITY, Role.SCALE, Role.ROTATION, Role.DC)
 _UNIT_SHARE = 0.98
 
 
@@ -68,17 +60,6 @@ class EncodeResult:
     data: bytes
     notes: list[str] = field(default_factory=list)
     group_bits: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """One group of the file and where its values come from."""
-
-    kind: GroupKind
-    name: str
-    columns: tuple[str, ...] = ()
-    source: Group | None = None
-    labels: NDArray[np.int64] | None = None
 
 
 def encode(
@@ -114,46 +95,8 @@ class _Encoder:
         self._prepared, self._options, self._tell = prepared, options, tell
         self._scene = prepared.scene
         self._appearance = Appearance(prepared.scene, prepared.groups)
-        self._base_groups = 0
-        self._later: list[int] = []
-        self._planned = self._plan() if prepared.scene.count else []
+        self._script = plan_script(prepared, self._appearance, options)
         self.coded: CodedScene
-
-    def _plan(self) -> list[_Planned]:
-        """Groups in coding order: geometry and base colour, then the rest by priority."""
-        by_role: dict[Role, list[Group]] = {}
-        for group in self._prepared.groups:
-            by_role.setdefault(group.role, []).append(group)
-        geometry = {g.role: g for g in self._prepared.groups if g.role in _GEOMETRY}
-        plan = [_Planned(GroupKind.POSITION, "position", ("x", "y", "z"))]
-        for role in (Role.OPACITY, Role.SCALE):
-            plan += [self._residual(geometry[role])] if role in geometry else []
-        if Role.OPACITY in geometry or Role.SCALE in geometry:
-            plan.append(_Planned(GroupKind.POSITION_FINE, "position_fine"))
-        for role in (Role.ROTATION, Role.DC):
-            plan += [self._residual(geometry[role])] if role in geometry else []
-        plan += [self._residual(g) for g in by_role.get(Role.FEATURE, [])]
-        self._base_groups = len(plan)
-        colour = [self._residual(g) for g in by_role.get(Role.SH, [])]
-        meaning = [p for g in by_role.get(Role.ID, []) for p in [self._label(g)]]
-        for group in by_role.get(Role.SEMANTIC, []):
-            sentinels = sentinel_labels(self._scene.stack(group.columns))
-            if sentinels is not None:
-                name = f"{group.name} sentinels"
-                meaning.append(_Planned(GroupKind.SENTINEL, name, labels=sentinels))
-            meaning.append(self._residual(group))
-        later = [colour, meaning] if self._options.priority == "rgb" else [meaning, colour]
-        self._later = [len(part) for part in later if part]
-        return plan + later[0] + later[1]
-
-    def _residual(self, group: Group) -> _Planned:
-        return _Planned(KIND_OF_ROLE[group.role], group.name, group.columns, group)
-
-    def _label(self, group: Group) -> _Planned:
-        column = self._scene.columns[group.columns[0]]
-        if column.dtype.kind == "u" and column.size and int(column.max()) > np.iinfo(np.int64).max:
-            raise PlyError("label is too large", property=group.columns[0])
-        return _Planned(GroupKind.ID, group.name, group.columns, group, column.astype(np.int64))
 
     def run(self) -> tuple[bytes, list[str]]:
         """Encode and return the file with notes."""
@@ -171,8 +114,8 @@ class _Encoder:
         header, level_ends = self._header(partition, grid, bool(exact))
         rows = [partition.tile_rows(t) for t in range(header.tiles)]
         table_payload = self._start(header, partition, rows)
-        for index, planned in enumerate(self._planned):
-            self._tell(planned.name, 0.05 + 0.85 * index / len(self._planned))
+        for index, planned in enumerate(self._script.groups):
+            self._tell(planned.name, 0.05 + 0.85 * index / len(self._script.groups))
             self._code(index, planned, rows, grid)
         self._tell("entropy coding", 0.9)
         manifest = self._manifest()
@@ -183,22 +126,11 @@ class _Encoder:
     def group_bits(self) -> dict[str, float]:
         """Bits spent on each group in data chunks."""
         spent = self.coded.group_bits
-        return {p.name: spent[i] for i, p in enumerate(self._planned) if i in spent}
+        return {p.name: spent[i] for i, p in enumerate(self._script.groups) if i in spent}
 
     def _header(self, partition: Partition, grid: Grid, exact: bool) -> tuple[Header, list[int]]:
         layers = max(partition.tiles.counts.shape[1], 1)
-        base = tuple(range(self._base_groups))
-        passes = [Pass(layer, base) for layer in range(layers)] if base else []
-        level_ends = list(range(1, len(passes) + 1))
-        first = self._base_groups
-        for width in self._later:
-            groups = tuple(range(first, first + width))
-            passes += [Pass(layer, groups) for layer in range(layers)]
-            level_ends.append(len(passes))
-            first += width
-        if exact:
-            passes.append(Pass(EXACT_PASS_LAYER, ()))
-            level_ends.append(len(passes))
+        passes, level_ends = self._script.passes(layers, exact)
         offset, shift = _unit_box(partition.cells)
         header = Header(
             gaussians=self._scene.count,
@@ -208,7 +140,7 @@ class _Encoder:
             grid_step=grid.step,
             unit_offset=offset,
             unit_shift=shift,
-            groups=tuple(_declare(p) for p in self._planned),
+            groups=tuple(planned.declaration for planned in self._script.groups),
             passes=tuple(passes),
         )
         return header, level_ends
@@ -230,44 +162,36 @@ class _Encoder:
         return payload
 
     def _code(
-        self, index: int, planned: _Planned, rows: list[NDArray[np.int64]], grid: Grid
+        self, index: int, planned: Planned, rows: list[NDArray[np.int64]], grid: Grid
     ) -> None:
         tools = self.coded.tools
         if planned.kind is GroupKind.POSITION:
             return
         if planned.kind is GroupKind.POSITION_FINE:
-            codings = {c.kind: c for c in tools.codings.values()}
-            tools.fine_rules[index] = fine_rule(self._appearance, codings, grid.base, grid.step)
-            for tile, layer in self.coded.places():
-                bits = tile.step_classes(index, tools.fine_rules[index], layer)[:, None]
-                inside = grid.inside[rows[tile.index][tile.rows(layer)]]
-                fine = np.floor(inside * np.exp2(bits.astype(np.float64)))
-                tile.values(index)[tile.rows(layer)] = fine
-            return
-        if planned.labels is not None:
+            self._place_in_cells(index, rows, grid)
+        elif planned.labels is not None:
             code_labels(self.coded, index, [planned.labels[r] for r in rows])
-            return
-        self._code_residuals(index, planned, rows)
+        elif planned.coding is not None:
+            tools.codings[index] = planned.coding
+            latents = planned.coding.latents(self._scene.stack(planned.columns))
+            if planned.silent is not None:
+                tools.sentinels[index] = index - 1
+                latents[planned.silent] = 0.0
+            per_tile = [latents[r] for r in rows]
+            effort = Effort.for_scene(self._scene.count)
+            seed = self._options.seed + index
+            code_group(self.coded, index, per_tile, self._options.inputs, effort, seed)
 
-    def _code_residuals(self, index: int, planned: _Planned, rows: list[NDArray[np.int64]]) -> None:
-        assert planned.source is not None
-        tools, options = self.coded.tools, self._options
-        before = self._planned[index - 1]
-        silent = None
-        if before.kind is GroupKind.SENTINEL and before.labels is not None:
-            silent = before.labels >= min(SENTINEL_VALUES)
-            tools.sentinels[index] = index - 1
-        codings = {c.kind: c for c in tools.codings.values()}
-        coding = plan_group(
-            planned.source, self._scene, self._appearance, codings, options.step_factor, silent
-        )
-        tools.codings[index] = coding
-        latents = coding.latents(self._scene.stack(planned.columns))
-        if silent is not None:
-            latents[silent] = 0.0
-        per_tile = [latents[r] for r in rows]
-        effort = Effort.for_scene(self._scene.count)
-        code_group(self.coded, index, per_tile, options.inputs, effort, options.seed + index)
+    def _place_in_cells(self, index: int, rows: list[NDArray[np.int64]], grid: Grid) -> None:
+        """Fine positions: as many bits of the place within the cell as the step class asks for."""
+        tools = self.coded.tools
+        codings = {coding.kind: coding for coding in tools.codings.values()}
+        rule = fine_rule(self._appearance, codings, grid.base, grid.step)
+        tools.fine_rules[index] = rule
+        for tile, layer in self.coded.places():
+            bits = tile.step_classes(index, rule, layer)[:, None].astype(np.float64)
+            inside = grid.inside[rows[tile.index][tile.rows(layer)]]
+            tile.values(index)[tile.rows(layer)] = np.floor(inside * np.exp2(bits))
 
     def _manifest(self) -> Manifest:
         prepared, scene = self._prepared, self._scene
@@ -275,7 +199,7 @@ class _Encoder:
         return Manifest(
             layout=scene.layout.to_json(),
             properties=tuple((n, c.dtype.str[1:]) for n, c in scene.columns.items()),
-            groups=tuple(NamedGroup(p.name, p.columns) for p in self._planned),
+            groups=tuple(NamedGroup(p.name, p.columns) for p in self._script.groups),
             constants=prepared.constants if scene.count else {},
             extras=extras,
             elements=bool(scene.elements),
@@ -307,17 +231,6 @@ class _Encoder:
             cost = 8 * len(payloads[-1]) / scene.count
             notes.append(f"row order kept: {len(payloads[-1])} bytes, {cost:.2f} bits/Gaussian")
         return payloads, notes
-
-
-def _declare(planned: _Planned) -> GroupDeclaration:
-    width = len(planned.columns)
-    channels = {
-        GroupKind.POSITION_FINE: 3,
-        GroupKind.ROTATION: 3,
-        GroupKind.SENTINEL: 1,
-        GroupKind.SH: SH_COMPONENTS.get(width, width),
-    }
-    return GroupDeclaration(planned.kind, channels.get(planned.kind, width), width)
 
 
 def _unit_box(cells: NDArray[np.int64]) -> tuple[tuple[int, int, int], int]:

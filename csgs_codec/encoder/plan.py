@@ -54,7 +54,7 @@ _CLASS_LIMIT = {
     GroupKind.DC: 4,
     GroupKind.SH: 4,
 }
-SH_COMPONENTS = {9: 9, 24: 20, 45: 30, 72: 36}
+_NEGLIGIBLE_SPREAD = 0.3
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
 _WEIGHT_RANGE = (0.1, 10.0)
@@ -144,19 +144,13 @@ def plan_group(
     weights = appearance.weights
     if silent is not None and not silent.all():
         columns, weights = columns[~silent], weights[~silent]
+    step = BASE_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * factor
     transform = None
     if kind in TRANSFORMED_KINDS:
-        width = columns.shape[1]
-        components = SH_COMPONENTS[width] if kind is GroupKind.SH else width
-        even = np.ones(len(columns))
-        transform = LinearTransform.fit(
-            columns,
-            weights if kind is GroupKind.SH else even,
-            components,
-            _BASIS_BITS.get(kind, 10),
-        )
+        heavy = weights if kind is GroupKind.SH else np.ones(len(columns))
+        whole = LinearTransform.fit(columns, heavy, columns.shape[1], _BASIS_BITS.get(kind, 10))
+        transform = _without_negligible(whole, columns, heavy, step)
     values = warp(kind, transform, columns)
-    step = BASE_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * factor
     if kind is GroupKind.SCALE:
         centre = np.full(values.shape[1], np.median(values), np.float32)
     else:
@@ -166,6 +160,16 @@ def plan_group(
         limit = _CLASS_LIMIT[kind]
         rule = step_rule(kind, appearance.median, codings, 2.0, 0.0, -limit, limit)
     return GroupCoding(kind, step, centre, rule, transform)
+
+
+def _without_negligible(
+    whole: LinearTransform, columns: F64, weights: F64, step: float
+) -> LinearTransform:
+    """Drop the last components whose spread is well below what quantising them would add."""
+    squared = whole.forward(columns) ** 2
+    spread = np.sqrt(weights @ squared / weights.sum())
+    kept = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
+    return LinearTransform(whole.mean, whole.basis_q[:kept], whole.bits)
 
 
 def _spread(columns: F64) -> float:

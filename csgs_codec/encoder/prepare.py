@@ -111,7 +111,8 @@ def _stand_ins(scene: Scene, groups: tuple[Group, ...]) -> tuple[Scene, Exceptio
         raw = np.zeros((len(where), 8), np.uint8)
         original = scene.columns[name][where]
         little = np.ascontiguousarray(original, original.dtype.newbyteorder("<"))
-        raw[:, : original.dtype.itemsize] = little.view(np.uint8).reshape(len(where), -1)
+        size = original.dtype.itemsize
+        raw[:, :size] = little.view(np.uint8).reshape(len(where), size)
         rows.append(where)
         properties.append(np.full(len(where), names.index(name)))
         bits.append(raw.reshape(-1).view("<u8").astype(np.uint64))

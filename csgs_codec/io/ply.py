@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from plyfile import PlyData, PlyElement, PlyParseError
+from plyfile import PlyData, PlyElement, PlyListProperty, PlyParseError
 
 from csgs_codec.errors import PlyError
 from csgs_codec.scene import PlyLayout, Scene
@@ -24,7 +23,7 @@ _TYPE_BYTES = {
 
 
 def read_ply(path: str | os.PathLike[str]) -> Scene:
-    """Read a PLY of any flavour; large binary elements are memory-mapped.
+    """Read a PLY of any flavour; the scene stays valid when the file changes or disappears.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def scene_from_ply_bytes(data: bytes) -> tuple[PlyElement, ...]:
 def elements_to_ply_bytes(elements: tuple[PlyElement, ...]) -> bytes:
     """Serialise elements as a binary little-endian PLY."""
     stream = io.BytesIO()
-    PlyData(elements, text=False, byte_order="<").write(stream)
+    _write_data(stream, PlyData(elements, text=False, byte_order="<"))
     return stream.getvalue()
 
 
@@ -94,7 +93,41 @@ def write_ply(target: str | os.PathLike[str] | BinaryIO, scene: Scene) -> None:
         comments=list(layout.comments),
         obj_info=list(layout.obj_info),
     )
-    data.write(os.fspath(target) if isinstance(target, str | Path) else target)
+    if isinstance(target, str | os.PathLike):
+        with open(target, "wb") as stream:
+            _write_data(stream, data)
+    else:
+        _write_data(target, data)
+
+
+def _write_data(stream: BinaryIO, data: PlyData) -> None:
+    """Write header and body.
+
+    plyfile's own binary writer keeps scalars beside lists in native byte order, and refuses
+    property names that the buffer protocol cannot spell (``:``).
+    """
+    if data.text:
+        data.write(stream)
+        return
+    stream.write(data.header.encode("ascii") + b"\n")
+    for element in data.elements:
+        if any(isinstance(prop, PlyListProperty) for prop in element.properties):
+            _write_rows_with_lists(stream, element, data.byte_order)
+        elif element.properties:
+            rows = np.ascontiguousarray(element.data, element.dtype(data.byte_order))
+            stream.write(rows.view(np.uint8).data)
+
+
+def _write_rows_with_lists(stream: BinaryIO, element: PlyElement, order: str) -> None:
+    for row in element.data:
+        for prop in element.properties:
+            value = row[prop.name]
+            if isinstance(prop, PlyListProperty):
+                length_dtype, value_dtype = prop.list_dtype(order)
+                values = np.asarray(value, value_dtype).ravel()
+                stream.write(np.array(values.size, length_dtype).tobytes() + values.tobytes())
+            else:
+                stream.write(np.array(value, prop.dtype(order)).tobytes())
 
 
 def _to_scene(data: PlyData, path: str) -> Scene:
@@ -107,7 +140,7 @@ def _to_scene(data: PlyData, path: str) -> Scene:
         if vertex.data.dtype[prop.name].hasobject:
             raise PlyError("vertex properties must not be lists", file=path, property=prop.name)
         column = vertex.data[prop.name]
-        columns[prop.name] = np.ascontiguousarray(column, column.dtype.newbyteorder("="))
+        columns[prop.name] = np.array(column, column.dtype.newbyteorder("="))
     layout = PlyLayout(
         bool(data.text),
         ">" if data.byte_order == ">" else "<",
@@ -116,7 +149,10 @@ def _to_scene(data: PlyData, path: str) -> Scene:
         tuple(vertex.comments),
         names.index("vertex"),
     )
-    return Scene(columns, layout, tuple(e for e in data.elements if e.name != "vertex"))
+    others = tuple(e for e in data.elements if e.name != "vertex")
+    for element in others:
+        element.data = np.array(element.data)
+    return Scene(columns, layout, others)
 
 
 def _header(stream: BinaryIO) -> list[list[str]]:

@@ -273,9 +273,7 @@ def test_header_has_no_spare_bytes() -> None:
 def make_tiles(**changes: object) -> Tiles:
     counts = np.array([[10, 20], [0, 30], [40, 0]])
     bits = np.array([[21, 0, 5]] * 3, np.uint8)
-    return dataclasses.replace(
-        Tiles(np.arange(9).reshape(3, 3) * 2**28, bits, counts), **changes
-    )
+    return dataclasses.replace(Tiles(np.arange(9).reshape(3, 3) * 2**28, bits, counts), **changes)
 
 
 def test_tiles_survive_writing() -> None:

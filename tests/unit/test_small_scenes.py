@@ -32,3 +32,15 @@ def test_round_trip_in_the_original_order(name: str, n: int) -> None:
             elif group.role is not Role.ROTATION:
                 difference = np.abs(after.astype(float) - before)
                 assert difference.max(initial=0) < TOLERANCE
+
+
+def test_defects_are_kept_bit_for_bit() -> None:
+    """NaN beside zeros: the stand-in of the NaN leaves a zero quaternion, which needs its own."""
+    scene = scenes.inria(1, 0)
+    for name, value in zip(scenes.numbered("rot_", 4), (np.nan, 0, -0.0, 0), strict=True):
+        scene.columns[name][:] = value
+    scene.columns["opacity"][:] = np.inf
+    scene.columns["scale_1"][:] = -np.inf
+    found = decode(encode(scene, EncodeOptions(nan="keep")).data, verify=True)
+    for name in (*scenes.numbered("rot_", 4), "opacity", "scale_1"):
+        assert found.columns[name].tobytes() == scene.columns[name].tobytes()

@@ -1,0 +1,155 @@
+"""Which groups a file has, in which order, how each is quantised, and the passes and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.coding import GroupCoding
+from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
+from csgs_codec.container.kinds import GroupKind
+from csgs_codec.encoder.options import EncodeOptions
+from csgs_codec.encoder.plan import KIND_OF_ROLE, Appearance, plan_group
+from csgs_codec.encoder.prepare import SENTINEL_VALUES, Prepared, sentinel_labels
+from csgs_codec.errors import PlyError
+from csgs_codec.limits import MAX_CHANNELS, MAX_GROUPS
+from csgs_codec.scene import Scene
+from csgs_codec.schema import Group, Role
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One group of the file.
+
+    Attributes
+    ----------
+    kind : GroupKind
+    name : str
+    columns : tuple of str
+    coding : GroupCoding, optional
+        Quantiser of a residual-coded group.
+    labels : ndarray of int64, optional
+        Values of a label group, by scene row.
+    silent : ndarray of bool, optional
+        Rows of a residual-coded group that the sentinel group just before it holds.
+    """
+
+    kind: GroupKind
+    name: str
+    columns: tuple[str, ...] = ()
+    coding: GroupCoding | None = None
+    labels: NDArray[np.int64] | None = None
+    silent: NDArray[np.bool_] | None = None
+
+    @property
+    def declaration(self) -> GroupDeclaration:
+        """The group's line in the header."""
+        channels = 3 if self.kind is GroupKind.POSITION_FINE else max(len(self.columns), 1)
+        if self.coding is not None:
+            channels = self.coding.channels
+        return GroupDeclaration(self.kind, channels, len(self.columns))
+
+
+@dataclass
+class Script:
+    """Groups in coding order, and where levels end.
+
+    Attributes
+    ----------
+    groups : list of Planned
+        First ``base`` groups, sent layer by layer, a level each; then ``later`` runs of groups,
+        sent for all layers, a level each.
+    base : int
+    later : list of int
+    """
+
+    groups: list[Planned]
+    base: int
+    later: list[int]
+
+    def passes(self, layers: int, exact: bool) -> tuple[list[Pass], list[int]]:
+        """Passes, and after how many of them each level ends."""
+        first = tuple(range(self.base))
+        passes = [Pass(layer, first) for layer in range(layers)] if first else []
+        ends = list(range(1, len(passes) + 1))
+        begin = self.base
+        for width in self.later:
+            groups = tuple(range(begin, begin + width))
+            passes += [Pass(layer, groups) for layer in range(layers)]
+            ends.append(len(passes))
+            begin += width
+        if exact:
+            passes.append(Pass(EXACT_PASS_LAYER, ()))
+            ends.append(len(passes))
+        return passes, ends
+
+
+def plan_script(prepared: Prepared, appearance: Appearance, options: EncodeOptions) -> Script:
+    """Order the groups (geometry and base colour, then by priority) and choose their quantisers.
+
+    Raises
+    ------
+    PlyError
+        There are more groups, or a group has more columns, than the format can hold.
+    """
+    if not prepared.scene.count:
+        return Script([], 0, [])
+    planner = _Planner(prepared.scene, appearance, options)
+
+    def groups(role: Role) -> list[Group]:
+        return [group for group in prepared.groups if group.role is role]
+
+    plan = [Planned(GroupKind.POSITION, "position", ("x", "y", "z"))]
+    plan += planner.residual([*groups(Role.OPACITY), *groups(Role.SCALE)])
+    if len(plan) > 1:
+        plan.append(Planned(GroupKind.POSITION_FINE, "position_fine"))
+    plan += planner.residual([*groups(Role.ROTATION), *groups(Role.DC), *groups(Role.FEATURE)])
+    colour = planner.residual(groups(Role.SH))
+    meaning = planner.labels(groups(Role.ID)) + planner.semantic(groups(Role.SEMANTIC))
+    later = [colour, meaning] if options.priority == "rgb" else [meaning, colour]
+    everything = plan + later[0] + later[1]
+    if len(everything) > MAX_GROUPS:
+        raise PlyError(f"{len(everything)} property groups; the format holds {MAX_GROUPS}")
+    return Script(everything, len(plan), [len(part) for part in later if part])
+
+
+class _Planner:
+    def __init__(self, scene: Scene, appearance: Appearance, options: EncodeOptions) -> None:
+        self._scene, self._appearance, self._options = scene, appearance, options
+        self._codings: dict[GroupKind, GroupCoding] = {}
+
+    def residual(self, groups: Iterable[Group]) -> list[Planned]:
+        return [self._residual(group, None) for group in groups]
+
+    def _residual(self, group: Group, silent: NDArray[np.bool_] | None) -> Planned:
+        if len(group.columns) > MAX_CHANNELS:
+            raise PlyError(f"group {group.name} has more than {MAX_CHANNELS} properties")
+        kind = KIND_OF_ROLE[group.role]
+        coding = plan_group(
+            group, self._scene, self._appearance, self._codings, self._options.step_factor, silent
+        )
+        self._codings[kind] = coding
+        return Planned(kind, group.name, group.columns, coding, silent=silent)
+
+    def labels(self, groups: Iterable[Group]) -> list[Planned]:
+        planned = []
+        for group in groups:
+            labels = self._scene.columns[group.columns[0]].astype(np.int64)
+            planned.append(Planned(GroupKind.ID, group.name, group.columns, labels=labels))
+        return planned
+
+    def semantic(self, groups: Iterable[Group]) -> list[Planned]:
+        """Each semantic group, behind a sentinel group where whole rows are 0 or -1."""
+        planned = []
+        for group in groups:
+            sentinels = sentinel_labels(self._scene.stack(group.columns))
+            silent = None
+            if sentinels is not None:
+                name = f"{group.name} sentinels"
+                planned.append(Planned(GroupKind.SENTINEL, name, labels=sentinels))
+                silent = sentinels >= min(SENTINEL_VALUES)
+            planned.append(self._residual(group, silent))
+        return planned
