@@ -54,7 +54,7 @@ _CLASS_LIMIT = {
     GroupKind.DC: 4,
     GroupKind.SH: 4,
 }
-_NEGLIGIBLE_SPREAD = 0.3
+_NEGLIGIBLE_SPREAD = 0.15
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
 _WEIGHT_RANGE = (0.1, 10.0)

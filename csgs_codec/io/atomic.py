@@ -38,8 +38,6 @@ def atomic_write(path: str | os.PathLike[str], force: bool = False) -> Iterator[
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         os.chmod(name, mode)
         check_target(path, force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -10,9 +11,16 @@ from types import ModuleType
 
 @cache
 def kernels() -> ModuleType | None:
-    """Return the compiled kernels, or None without numba or under ``CSGS_NO_NUMBA=1``."""
+    """Return the compiled kernels, or None without numba or under ``CSGS_NO_NUMBA=1``.
+
+    A numba that does not fit numpy, or finds no folder for its cache, is warned of and not used.
+    """
     if os.environ.get("CSGS_NO_NUMBA") == "1" or find_spec("numba") is None:
         return None
-    from csgs_codec.numerics import numba_kernels
-
+    try:
+        from csgs_codec.numerics import numba_kernels
+    except (ImportError, RuntimeError) as error:
+        hint = "numba is not usable and numpy is slower (is NUMBA_CACHE_DIR writable?)"
+        warnings.warn(f"{hint}: {error}", RuntimeWarning, stacklevel=2)
+        return None
     return numba_kernels

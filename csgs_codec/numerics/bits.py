@@ -39,13 +39,20 @@ class BitWriter:
         """Return the bytes."""
         if not self._fields:
             return b""
-        values = np.concatenate([v for v, _ in self._fields])
-        widths = np.concatenate([w for _, w in self._fields])
-        total = int(widths.sum(dtype=np.int64))
-        owner = np.repeat(np.arange(len(widths)), widths)
-        ends = np.cumsum(widths, dtype=np.int64)
-        below = (ends[owner] - 1 - np.arange(total)).astype(np.uint64)
-        return np.packbits(((values[owner] >> below) & np.uint64(1)).astype(np.uint8)).tobytes()
+        widths = np.concatenate([w for _, w in self._fields]).astype(np.int64)
+        values = np.concatenate([v for v, _ in self._fields])[widths > 0]
+        widths = widths[widths > 0]
+        ends = np.cumsum(widths)
+        word, into = np.divmod(ends - widths, 64)
+        aligned = values << (64 - widths).astype(np.uint64)
+        words = np.zeros((self.size >> 6) + 1, np.uint64)
+        first_of_word = np.flatnonzero(np.diff(word, prepend=-1))
+        if len(first_of_word):
+            parts = aligned >> into.astype(np.uint64)
+            words[word[first_of_word]] = np.bitwise_or.reduceat(parts, first_of_word)
+        spilt = np.flatnonzero(into + widths > 64)
+        words[word[spilt] + 1] |= aligned[spilt] << (64 - into[spilt]).astype(np.uint64)
+        return words.astype(">u8").tobytes()[: -(-self.size // 8)]
 
 
 class BitReader:

@@ -20,6 +20,7 @@ F32 = NDArray[np.float32]
 
 ACTIVATION_MAX = 255
 EXACT_BOUND = 1 << 24
+MAX_SHIFT = 16
 _BLOCK = 2048
 
 
@@ -44,11 +45,13 @@ class IntegerMlp:
     Raises
     ------
     CorruptError
-        Some sum could reach ``2**24``.
+        A shift is not in 1..16, or some sum could reach ``2**24``.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         for number, layer in enumerate(layers):
+            if not 1 <= layer.shift <= MAX_SHIFT:
+                raise CorruptError(f"network layer {number} has shift {layer.shift}")
             if layer.largest_sum() >= EXACT_BOUND:
                 raise CorruptError(f"network layer {number} could exceed 2**24")
         self.layers = tuple(layers)

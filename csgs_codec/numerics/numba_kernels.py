@@ -35,8 +35,8 @@ def rans_encode(symbols, tables, lanes, cdf, states, out):
     **_OPTIONS,
 )
 def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, out):
-    """Decode one stage; return the index of the next word."""
-    available = words.shape[0]
+    """Decode one stage; return the index of the next word. ``words`` ends in a 0 of no stream."""
+    last = words.shape[0] - 1
     lane = 0
     for i in range(out.shape[0]):
         state = states[lane]
@@ -49,13 +49,10 @@ def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, 
             + slot
             - (packed & np.uint32(0xFFFF))
         )
-        if state < np.uint32(65536):
-            word = np.uint32(0)
-            if at < available:
-                word = np.uint32(words[at])
-            state = np.uint32(state << np.uint32(16)) | word
-            at += 1
-        states[lane] = state
+        starved = state < np.uint32(65536)
+        word = np.uint32(words[min(at, last)])
+        states[lane] = (np.uint32(state << np.uint32(16)) | word) if starved else state
+        at += np.int64(starved)
         out[i] = symbol
         lane = (lane + 1) & 31
     return at
@@ -69,8 +66,8 @@ def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, 
 def residuals_decode(
     words, at, states, scale_index, symbol_of_slot, start_and_frequency, half_width, out
 ):
-    """Decode one residual stage, skipping scale index 0; escapes give ``h + 1``."""
-    available = words.shape[0]
+    """Like ``rans_decode``, skipping scale index 0, to residuals; escapes give ``h + 1``."""
+    last = words.shape[0] - 1
     lane = 0
     for i in range(out.shape[0]):
         table = scale_index[i]
@@ -86,13 +83,10 @@ def residuals_decode(
             + slot
             - (packed & np.uint32(0xFFFF))
         )
-        if state < np.uint32(65536):
-            word = np.uint32(0)
-            if at < available:
-                word = np.uint32(words[at])
-            state = np.uint32(state << np.uint32(16)) | word
-            at += 1
-        states[lane] = state
+        starved = state < np.uint32(65536)
+        word = np.uint32(words[min(at, last)])
+        states[lane] = (np.uint32(state << np.uint32(16)) | word) if starved else state
+        at += np.int64(starved)
         out[i] = np.int32(symbol) - half_width[table]
         lane = (lane + 1) & 31
     return at

@@ -73,9 +73,9 @@ class RansDecoder:
             self._states = np.frombuffer(data, "<u4", LANES).astype(np.uint32)
             if (self._states < LOWER_BOUND).any():
                 raise CorruptError("rANS state below its lower bound")
-        self._words = np.frombuffer(data, "<u2", offset=min(len(data), _STATE_BYTES)).astype(
-            np.uint16
-        )
+        words = np.frombuffer(data, "<u2", offset=min(len(data), _STATE_BYTES))
+        self._words = np.append(words.astype(np.uint16), np.uint16(0))
+        self._last = len(words)
         self._at = 0
 
     def get(self, table_index: U8, tables: FrequencyTables) -> U8:
@@ -97,25 +97,25 @@ class RansDecoder:
         return out
 
     def _get_numpy(self, table_index: U8, tables: FrequencyTables, out: U8) -> None:
-        slots = tables.symbol_of_slot
-        packed_of = tables.start_and_frequency
-        padded = np.concatenate([self._words.astype(np.uint32), np.zeros(LANES, np.uint32)])
+        symbol_of_slot = tables.symbol_of_slot.ravel()
+        start_and_frequency = tables.start_and_frequency.ravel()
+        first_slot = table_index.astype(np.int64) * TOTAL
+        first_symbol = table_index.astype(np.int64) * tables.start_and_frequency.shape[1]
         for begin in range(0, len(out), LANES):
-            table = table_index[begin : begin + LANES]
-            states = self._states[: len(table)]
+            states = self._states[: len(out) - begin]
             slot = states & _SLOT_MASK
-            symbol = slots[table, slot]
-            packed = packed_of[table, symbol]
+            symbol = symbol_of_slot.take(first_slot[begin : begin + LANES] + slot)
+            packed = start_and_frequency.take(first_symbol[begin : begin + LANES] + symbol)
             states = (
                 (packed >> np.uint32(16)) * (states >> _PRECISION)
                 + slot
                 - (packed & np.uint32(0xFFFF))
             )
             starved = np.flatnonzero(states < LOWER_BOUND)
-            reading = np.minimum(self._at + np.arange(len(starved)), len(self._words))
-            states[starved] = (states[starved] << np.uint32(16)) | padded[reading]
+            reading = np.minimum(np.arange(self._at, self._at + len(starved)), self._last)
+            states[starved] = (states[starved] << np.uint32(16)) | self._words.take(reading)
             self._at += len(starved)
-            self._states[: len(table)] = states
+            self._states[: len(states)] = states
             out[begin : begin + LANES] = symbol
 
     def get_residuals(self, scale_index: U8) -> NDArray[np.int32]:
@@ -149,7 +149,7 @@ class RansDecoder:
         CorruptError
             A lane is not at its lower bound, or words are missing or left over.
         """
-        if self._at != len(self._words) or (self._states != LOWER_BOUND).any():
+        if self._at != self._last or (self._states != LOWER_BOUND).any():
             raise CorruptError("rANS stream does not end in its initial state")
 
 

@@ -26,8 +26,15 @@ def encode_residuals(k: I32, scale_index: U8, rans: RansEncoder, bits: BitWriter
 
     ``|k| > h`` is coded as the escape symbol, then ``|k| - h - 1`` (Exp-Golomb) and the sign
     (1 for negative) of each escape, magnitudes before signs.
+
+    Raises
+    ------
+    ValueError
+        ``k`` is not 0 where nothing is coded.
     """
     flat, index = k.reshape(-1), scale_index.reshape(-1)
+    if flat[index == 0].any():
+        raise ValueError("residual without a scale")
     live = np.flatnonzero(index)
     flat, index = flat[live], index[live]
     h = half_widths()[index]

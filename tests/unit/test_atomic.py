@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,20 +86,3 @@ def test_new_files_follow_the_umask(tmp_path: Path) -> None:
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "absent" / "out"):
         pass
-
-
-def test_data_reach_the_disk_before_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    for name in ("fsync", "replace"):
-        real = getattr(os, name)
-
-        def record(*args: object, name: str = name, real: Callable = real) -> object:
-            calls.append(name)
-            return real(*args)
-
-        monkeypatch.setattr(os, name, record)
-    with atomic_write(tmp_path / "out") as stream:
-        stream.write(b"data")
-    assert calls == ["fsync", "replace"]

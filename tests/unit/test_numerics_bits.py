@@ -53,6 +53,27 @@ def test_fields_of_every_width(backend: str) -> None:
     assert np.array_equal(np.concatenate(found), values)
 
 
+def test_fields_up_to_64_bits_are_written_at_every_alignment() -> None:
+    """Long Exp-Golomb codes are written as one field; only reading stops at 56 bits."""
+    for lead in range(65):
+        for width in (0, 1, 57, 63, 64):
+            writer = BitWriter()
+            writer.put(u64(0, 2**64 - 1, 0, 1), u8(lead, width, 3, 1))
+            assert writer.finish() == from_text("0" * lead + "1" * width + "0001")
+
+
+def test_bits_above_the_width_are_not_written() -> None:
+    writer = BitWriter()
+    writer.put(u64(0xFF, 0xFF, 0xFF), u8(3, 0, 2))
+    assert writer.finish() == bytes([0b11111000])
+
+
+def test_fields_without_bits_take_none() -> None:
+    writer = BitWriter()
+    writer.put(u64(7, 7), u8(0, 0))
+    assert writer.finish() == b""
+
+
 def test_all_ones_at_every_alignment(backend: str) -> None:
     for lead in range(8):
         writer = BitWriter()

@@ -92,6 +92,13 @@ def test_bound_is_exclusive(sign: int) -> None:
         IntegerMlp([Layer(weights, np.array([sign * (free - 1)], np.int32), 2)])
 
 
+@pytest.mark.parametrize("shift", [-1, 0, 17, 40])
+def test_shift_outside_its_range_is_refused(shift: int) -> None:
+    layer = Layer(np.ones((2, 2), np.int16), np.zeros(2, np.int32), shift)
+    with pytest.raises(CorruptError, match="shift"):
+        IntegerMlp([layer])
+
+
 def test_violation_in_any_layer_and_by_extreme_integers() -> None:
     good = make_layers([4, 4])[0]
     bad = Layer(np.full((4, 4), -32_768, np.int16), np.zeros(4, np.int32), 1)

@@ -175,6 +175,16 @@ def test_bit_flips_are_noticed(backend: str) -> None:
     assert passed < 100
 
 
+def test_random_streams_are_refused(backend: str) -> None:
+    tables = make_tables()
+    index = make_stages(tables, [400])[0][1]
+    rng = np.random.default_rng(8)
+    for _ in range(300):
+        states = rng.integers(2**16, 2**32, 32, dtype=np.uint64).astype("<u4").tobytes()
+        with pytest.raises(CorruptError):
+            decode(tables, [(index, index)], states + rng.bytes(2 * int(rng.integers(0, 400))))
+
+
 def test_truncations_and_additions_are_noticed(backend: str) -> None:
     tables = make_tables()
     stages = make_stages(tables, [300])

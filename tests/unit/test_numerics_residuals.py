@@ -96,6 +96,13 @@ def test_largest_residual(backend: str, sign: int) -> None:
         decode(encode((k + sign, index)), index)
 
 
+def test_residual_of_a_silent_channel_is_refused() -> None:
+    with pytest.raises(ValueError, match="scale"):
+        encode(
+            (np.array([3, 1], np.int32), np.array([9, 0], np.uint8)),
+        )
+
+
 def test_escape_without_bits_is_noticed(backend: str) -> None:
     index = np.array([10], np.uint8)
     rans, bits = encode((np.array([1000], np.int32), index))
