@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from csgs_codec.cli.common import ExitCode, input_file, reports_errors, say, version_option
 
-from csgs_codec.probe import Probe, probe
+from csgs_codec.describe import Probe, probe
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from csgs_codec.probe import probe
+from csgs_codec.describe import probe
 
 if TYPE_CHECKING:
     from csgs_codec.encoder import EncodeResult

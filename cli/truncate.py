@@ -15,7 +15,7 @@ from csgs_codec.cli.common import (
 )
 
 from csgs_codec.io.atomic import atomic_write, check_target
-from csgs_codec.truncate import truncate
+from csgs_codec.cut import truncate
 
 
 @click.command()

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from csgs_codec.decoder.stream import StreamDecoder as open
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
     from csgs_codec.io.ply import read_ply, write_ply
-    from csgs_codec.probe import Probe, probe
+    from csgs_codec.describe import Probe, probe
     from csgs_codec.scene import Scene
-    from csgs_codec.truncate import truncate
+    from csgs_codec.cut import truncate
 
 BITSTREAM_VERSION = "0.1"
 
@@ -43,9 +43,9 @@ _LAZY = {
     "Inputs": ("csgs_codec.encoder", "Inputs"),
     "read_ply": ("csgs_codec.io.ply", "read_ply"),
     "write_ply": ("csgs_codec.io.ply", "write_ply"),
-    "probe": ("csgs_codec.probe", "probe"),
-    "Probe": ("csgs_codec.probe", "Probe"),
-    "truncate": ("csgs_codec.truncate", "truncate"),
+    "probe": ("csgs_codec.describe", "probe"),
+    "Probe": ("csgs_codec.describe", "Probe"),
+    "truncate": ("csgs_codec.cut", "truncate"),
     "Scene": ("csgs_codec.scene", "Scene"),
 }
 

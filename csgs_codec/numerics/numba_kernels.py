@@ -60,13 +60,13 @@ def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, 
 
 @njit(
     "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], int32[::1],"
-    " int32[::1])",
+    " int32, int32[::1])",
     **_OPTIONS,
 )
 def residuals_decode(
-    words, at, states, scale_index, symbol_of_slot, start_and_frequency, half_width, out
+    words, at, states, scale_index, symbol_of_slot, start_and_frequency, half_width, escape, out
 ):
-    """Like ``rans_decode``, skipping scale index 0, to residuals; escapes give ``h + 1``."""
+    """Like ``rans_decode``, skipping scale index 0, to residuals or ``escape``."""
     last = words.shape[0] - 1
     lane = 0
     for i in range(out.shape[0]):
@@ -87,7 +87,8 @@ def residuals_decode(
         word = np.uint32(words[min(at, last)])
         states[lane] = (np.uint32(state << np.uint32(16)) | word) if starved else state
         at += np.int64(starved)
-        out[i] = np.int32(symbol) - half_width[table]
+        residual = np.int32(symbol) - half_width[table]
+        out[i] = escape if residual > half_width[table] else residual
         lane = (lane + 1) & 31
     return at
 

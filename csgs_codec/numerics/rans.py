@@ -24,6 +24,7 @@ U8 = NDArray[np.uint8]
 
 LANES = 32
 LOWER_BOUND = 1 << 16
+ESCAPE = np.int32(1 << 30)
 _STATE_BYTES = 4 * LANES
 _PRECISION = np.uint32(PRECISION)
 _SLOT_MASK = np.uint32(TOTAL - 1)
@@ -119,7 +120,7 @@ class RansDecoder:
             out[begin : begin + LANES] = symbol
 
     def get_residuals(self, scale_index: U8) -> NDArray[np.int32]:
-        """Decode a stage of Laplace residuals, flat; escapes come back as ``h + 1``."""
+        """Decode a stage of Laplace residuals, flat; escapes come back as :data:`ESCAPE`."""
         out = np.empty(len(scale_index), np.int32)
         fast = kernels()
         tables = laplace_tables()
@@ -127,7 +128,9 @@ class RansDecoder:
             live = np.flatnonzero(scale_index)
             out[:] = 0
             table = scale_index[live]
-            out[live] = self.get(table, tables).astype(np.int32) - half_widths()[table]
+            half_width = half_widths()[table]
+            residual = self.get(table, tables).astype(np.int32) - half_width
+            out[live] = np.where(residual > half_width, ESCAPE, residual)
         else:
             self._at = fast.residuals_decode(
                 self._words,
@@ -137,6 +140,7 @@ class RansDecoder:
                 tables.symbol_of_slot,
                 tables.start_and_frequency,
                 half_widths(),
+                ESCAPE,
                 out,
             )
         return out

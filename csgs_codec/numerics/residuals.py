@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from csgs_codec.errors import CorruptError
 from csgs_codec.numerics.bits import BitReader, BitWriter
-from csgs_codec.numerics.rans import RansDecoder, RansEncoder
+from csgs_codec.numerics.rans import ESCAPE, RansDecoder, RansEncoder
 from csgs_codec.numerics.tables import half_widths, laplace_tables
 
 U8 = NDArray[np.uint8]
@@ -57,9 +57,10 @@ def decode_residuals(scale_index: U8, rans: RansDecoder, bits: BitReader) -> I32
     """
     index = scale_index.reshape(-1)
     k = rans.get_residuals(index)
-    escaped = np.flatnonzero(k > half_widths()[index])
+    escaped = np.flatnonzero(k == ESCAPE)
     if len(escaped):
-        magnitude = k[escaped] + bits.get_exp_golomb(escape_orders(index[escaped]))
+        first = half_widths()[index[escaped]] + 1
+        magnitude = first + bits.get_exp_golomb(escape_orders(index[escaped]))
         if int(magnitude.max()) >= LARGEST_RESIDUAL:
             raise CorruptError("escaped residual is too large")
         negative = bits.get(np.ones(len(escaped), np.uint8)).astype(bool)
