@@ -75,13 +75,14 @@ class LabelCoding:
         """Parse; a palette never holds more values than the scene has Gaussians."""
         size = fields.integer("u32", 0, max(gaussians, 256))
         deltas = np.frombuffer(inflate(fields.blob(), 8 * size), "<i8")
-        fields.require(bool((deltas[1:] > 0).all()), "palette is not increasing")
+        palette = np.cumsum(deltas.astype(np.int64))
+        fields.require(bool((palette[1:] > palette[:-1]).all()), "palette is not increasing")
         agreement = fields.array((AGREEMENT_TABLES, 3), np.uint16).astype(np.int64)
         listed = fields.integer("u16", 0, MAX_ALPHABET)
         fields.require(listed in (0, size), "explicit table does not fit the palette")
         fields.require(bool(listed) or size > 0 or not gaussians, "palette is empty")
         explicit = fields.array((listed,), np.uint16).astype(np.int64)
-        return cls(np.cumsum(deltas), agreement, explicit)
+        return cls(palette, agreement, explicit)
 
 
 def _candidates(labels: I32, found: Neighbours) -> tuple[I32, I32, U8]:

@@ -18,6 +18,7 @@ from csgs_codec.numerics.fixed_point import shift_round
 I32 = NDArray[np.int32]
 
 LARGEST_CLASS = 8
+LARGEST_COEFFICIENT = 1 << 30
 STEP_Q6 = np.array(
     [4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024], dtype=np.int32
 )
@@ -66,7 +67,10 @@ class StepRule:
     @classmethod
     def read(cls, fields: FieldReader, lowest: int, highest: int) -> StepRule:
         """Read a rule whose classes must lie in ``[lowest, highest]``."""
-        bias, *coefficients = (fields.integer("i32") for _ in range(1 + FEATURES))
+        bias, *coefficients = (
+            fields.integer("i32", -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT)
+            for _ in range(1 + FEATURES)
+        )
         shift = fields.integer("u8", 0, 40)
         low = fields.integer("i8", lowest, highest)
         high = fields.integer("i8", low, highest)

@@ -34,7 +34,7 @@ BASE_STEPS = {
     GroupKind.SCALE: 0.2,
     GroupKind.ROTATION: 0.14,
     GroupKind.DC: 0.18,
-    GroupKind.SH: 0.1,
+    GroupKind.SH: 0.09,
 }
 FEATURE_STEP = 0.3
 POSITION_STEP = 0.2

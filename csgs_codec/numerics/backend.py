@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
+
+_KERNELS = "csgs_codec.numerics.numba_kernels"
+
+
+def loaded() -> bool:
+    """Whether the kernels are there already, so that even small arrays are worth a call."""
+    return _KERNELS in sys.modules
 
 
 @cache

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import CorruptError
-from csgs_codec.numerics.backend import kernels
+from csgs_codec.numerics.backend import kernels, loaded
 from csgs_codec.numerics.fixed_point import ilog2
 
 U8 = NDArray[np.uint8]
@@ -76,7 +76,7 @@ class BitReader:
         if self._at + total > self._end:
             raise CorruptError("plain bits end early")
         starts = ends - widths
-        fast = kernels() if len(widths) > _WORTH_COMPILING else None
+        fast = kernels() if loaded() or len(widths) > _WORTH_COMPILING else None
         if fast is None:
             out = self._get_numpy(starts, widths)
         else:
@@ -104,7 +104,7 @@ class BitReader:
             The bits end early or a prefix is longer than 30 zeros.
         """
         out = np.zeros(len(orders), np.int64)
-        fast = kernels() if len(orders) > _WORTH_COMPILING else None
+        fast = kernels() if loaded() or len(orders) > _WORTH_COMPILING else None
         if fast is None:
             self._at = self._exp_golomb_python(orders, out)
         else:

@@ -31,10 +31,11 @@ def rans_encode(symbols, tables, lanes, cdf, states, out):
 
 
 @njit(
-    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], uint8[::1])",
+    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], uint32[:,::1],"
+    " uint8[::1])",
     **_OPTIONS,
 )
-def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, out):
+def rans_decode(words, at, states, tables, symbol_of_group, cdf, start_and_frequency, out):
     """Decode one stage; return the index of the next word. ``words`` ends in a 0 of no stream."""
     last = words.shape[0] - 1
     lane = 0
@@ -42,7 +43,9 @@ def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, 
         state = states[lane]
         table = tables[i]
         slot = state & np.uint32(0x3FFF)
-        symbol = symbol_of_slot[table, slot]
+        symbol = np.int64(symbol_of_group[table, slot >> np.uint32(4)])
+        while cdf[table, symbol + 1] <= slot:
+            symbol += 1
         packed = start_and_frequency[table, symbol]
         state = np.uint32(
             (packed >> np.uint32(16)) * (state >> np.uint32(14))
@@ -59,12 +62,21 @@ def rans_decode(words, at, states, tables, symbol_of_slot, start_and_frequency, 
 
 
 @njit(
-    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], int32[::1],"
-    " int32, int32[::1])",
+    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], uint32[:,::1],"
+    " int32[::1], int32, int32[::1])",
     **_OPTIONS,
 )
 def residuals_decode(
-    words, at, states, scale_index, symbol_of_slot, start_and_frequency, half_width, escape, out
+    words,
+    at,
+    states,
+    scale_index,
+    symbol_of_group,
+    cdf,
+    start_and_frequency,
+    half_width,
+    escape,
+    out,
 ):
     """Like ``rans_decode``, skipping scale index 0, to residuals or ``escape``."""
     last = words.shape[0] - 1
@@ -76,7 +88,9 @@ def residuals_decode(
             continue
         state = states[lane]
         slot = state & np.uint32(0x3FFF)
-        symbol = symbol_of_slot[table, slot]
+        symbol = np.int64(symbol_of_group[table, slot >> np.uint32(4)])
+        while cdf[table, symbol + 1] <= slot:
+            symbol += 1
         packed = start_and_frequency[table, symbol]
         state = np.uint32(
             (packed >> np.uint32(16)) * (state >> np.uint32(14))

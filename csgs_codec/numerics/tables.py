@@ -13,6 +13,7 @@ from csgs_codec.numerics.laplace_constants import LAPLACE_CONSTANTS
 
 PRECISION = 14
 TOTAL = 1 << PRECISION
+SLOTS_PER_GROUP = 16
 MAX_ALPHABET = 256
 MAX_HALF_WIDTH = 126
 _TAIL_Q28 = 1 << 18
@@ -59,6 +60,13 @@ class FrequencyTables:
         widths = cdf[:, 1:] - cdf[:, :-1]
         symbols = np.arange(widths.shape[1], dtype=np.uint8)
         return np.stack([np.repeat(symbols, row) for row in widths])
+
+    @cached_property
+    def symbol_of_group(self) -> NDArray[np.uint8]:
+        """Symbol of the first of every 16 slots, shape (tables, 2**10): it stays in the cache."""
+        first_slots = np.arange(0, TOTAL, SLOTS_PER_GROUP)
+        found = [np.searchsorted(row, first_slots, side="right") - 1 for row in self.cdf]
+        return np.array(found, np.uint8)
 
     @cached_property
     def start_and_frequency(self) -> NDArray[np.uint32]:

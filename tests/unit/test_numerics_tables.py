@@ -84,6 +84,7 @@ def test_slots_are_consistent_with_the_cdf() -> None:
         cdf = tables.cdf[index][: tables.sizes[index] + 1]
         wanted = np.searchsorted(cdf, slots, side="right") - 1
         assert np.array_equal(tables.symbol_of_slot[index], wanted)
+        assert np.array_equal(tables.symbol_of_group[index], wanted[::16])
         packed = tables.start_and_frequency[index][: tables.sizes[index]]
         assert np.array_equal(packed & 0xFFFF, cdf[:-1])
         assert np.array_equal(packed >> 16, np.diff(cdf))
