@@ -14,8 +14,8 @@ from csgs_codec.cli.common import (
     version_option,
 )
 
-from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.cut import truncate
+from csgs_codec.io.atomic import atomic_write, check_target
 
 
 @click.command()

@@ -22,14 +22,14 @@ from csgs_codec.limits import Limits
 from csgs_codec.version import __version__
 
 if TYPE_CHECKING:
+    from csgs_codec.cut import truncate
     from csgs_codec.decoder import decode
     from csgs_codec.decoder.stream import StreamDecoder
     from csgs_codec.decoder.stream import StreamDecoder as open
+    from csgs_codec.describe import Probe, probe
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
     from csgs_codec.io.ply import read_ply, write_ply
-    from csgs_codec.describe import Probe, probe
     from csgs_codec.scene import Scene
-    from csgs_codec.cut import truncate
 
 BITSTREAM_VERSION = "0.1"
 
