@@ -56,7 +56,7 @@ def test_features_are_smallest_middle_and_largest_scale(
 
 
 def test_rule_survives_writing() -> None:
-    rule = StepRule(-(2**31), (1, -1, 2**31 - 1, -(2**31)), 40, -8, 8)
+    rule = StepRule(-(2**30), (1, -1, 2**30, -(2**30)), 40, -8, 8)
     fields = FieldWriter()
     rule.write(fields)
     assert StepRule.read(FieldReader(fields.finish(), "GRUP"), -8, 8) == rule
