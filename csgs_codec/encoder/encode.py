@@ -25,7 +25,7 @@ from csgs_codec.decoder.chunk import Tools
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
-from csgs_codec.encoder.importance import choose_layers
+from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Appearance, Grid, fine_rule
@@ -104,7 +104,8 @@ class _Encoder:
         grid = Grid.of(self._scene, self._appearance, factor)
         if self._scene.count:
             by_place = place_order(grid.cells)
-            layer = choose_layers(self._scene, self._prepared.groups, by_place)
+            ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
+            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends)
             partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)

@@ -21,6 +21,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 LAYER_ENDS = (0.1, 0.25, 0.55, 1.0)
+MORE_LAYER_ENDS = (0.08, 0.2, 0.4, 0.7, 1.0)
 _SH_C0 = 0.28209479177387814
 _OPACITY_POWER = 1.5
 _COLOUR_WEIGHT = 10.0
@@ -50,7 +51,9 @@ def compensation_for(share: float) -> Compensation:
     )
 
 
-def choose_layers(scene: Scene, groups: Sequence[Group], by_place: I64) -> I64:
+def choose_layers(
+    scene: Scene, groups: Sequence[Group], by_place: I64, ends: tuple[float, ...]
+) -> I64:
     """Return the layer of each row.
 
     Parameters
@@ -60,6 +63,8 @@ def choose_layers(scene: Scene, groups: Sequence[Group], by_place: I64) -> I64:
     groups : sequence of Group
     by_place : ndarray of int64, shape (n,)
         Rows in Morton order.
+    ends : tuple of float
+        Share of the Gaussians up to the end of each layer.
     """
     columns = {group.role: group.columns for group in groups}
     ordered = scene.select(by_place)
@@ -75,16 +80,16 @@ def choose_layers(scene: Scene, groups: Sequence[Group], by_place: I64) -> I64:
     if Role.DC in columns:
         colour = ordered.stack(columns[Role.DC]) * _SH_C0
     layers = np.empty(count, np.int64)
-    layers[by_place] = _layers(xyz, opacity, area, colour)
+    layers[by_place] = _layers(xyz, opacity, area, colour, ends)
     return np.unique(layers, return_inverse=True)[1].reshape(-1)
 
 
-def _layers(xyz: F64, opacity: F64, area: F64, colour: F64) -> I64:
+def _layers(xyz: F64, opacity: F64, area: F64, colour: F64, ends: tuple[float, ...]) -> I64:
     count = len(xyz)
     mass = np.clip(opacity, *_MASS_OPACITY) * (area + _TINY) ** _MASS_AREA_POWER
-    layer = np.full(count, len(LAYER_ENDS) - 1, np.int64)
+    layer = np.full(count, len(ends) - 1, np.int64)
     taken = np.zeros(count, bool)
-    for number, end in enumerate(LAYER_ENDS[:-1]):
+    for number, end in enumerate(ends[:-1]):
         wanted = max(round(count * end) - int(taken.sum()), 1)
         if wanted > count - int(taken.sum()):
             break
