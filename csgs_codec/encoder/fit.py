@@ -24,6 +24,8 @@ _LEAST_OUTPUT_BITS = 4
 _LOG_SIGMA_RANGE = (-2.7, 5.0)
 _BATCH = 4096
 _OCTAVE = float(np.log(2.0))
+_INDEX_PER_NAT = 6.0 / _OCTAVE
+WEIGHT_RATE = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Effort:
     """How long to train: ``steps`` of Adam on batches of 4096 rows, hidden layers of ``width``."""
 
     width: int = 32
-    steps: int = 900
-    rate: float = 8e-3
+    steps: int = 600
+    rate: float = 2e-2
 
     @classmethod
     def for_scene(cls, gaussians: int) -> Effort:
         """Smaller networks where there is little to save."""
-        return cls(width=16, steps=400) if gaussians < 20_000 else cls()
+        return cls(width=16, steps=300) if gaussians < 20_000 else cls()
 
 
 def static_mlp(latents: F32, classes: NDArray[np.int8]) -> IntegerMlp:
@@ -90,7 +92,8 @@ def fit_mlp(
         mu, log_sigma = model(x[rows].float() / 256.0)
         octaves = half_octaves[rows] * (_OCTAVE / 2)
         residual = (y[rows] - mean - mu * spread) * torch.exp(-octaves)
-        loss = laplace_bits(residual, log_sigma - octaves).sum(1).mean()
+        bits = laplace_bits(residual, log_sigma - octaves).sum(1).mean()
+        loss = bits + WEIGHT_RATE * model.weight_bits() / len(x)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -123,6 +126,7 @@ class _Model(torch.nn.Module):
             self.last.bias.zero_()
             self.last.bias[channels:] = torch.log(spread)
         self.channels = channels
+        self.spread = spread
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         top = 255.0 / 256.0
@@ -130,6 +134,14 @@ class _Model(torch.nn.Module):
         hidden = self.second(hidden).clamp(0.0, top)
         out = self.last(hidden)
         return out[:, : self.channels], out[:, self.channels :]
+
+    def weight_bits(self) -> torch.Tensor:
+        """About the bits that the weights will take: log2 of their size in rounding units."""
+        hidden = torch.cat([self.first.weight.reshape(-1), self.second.weight.reshape(-1)])
+        factor = torch.cat([self.spread, torch.full_like(self.spread, _INDEX_PER_NAT)])
+        last = (self.last.weight * factor[:, None]).reshape(-1)
+        units = torch.cat([hidden * 2.0**HIDDEN_BITS, last * 2.0**OUTPUT_BITS])
+        return torch.log2(1.0 + units.abs()).sum()
 
     def rounded(self, mean: F32, spread: F32) -> IntegerMlp:
         """Fold in the normalisation, turn log sigma into scale indices, and round."""
@@ -139,8 +151,7 @@ class _Model(torch.nn.Module):
             return weight, layer.bias.detach().numpy().astype(np.float64)
 
         weight, bias = arrays(self.last)
-        per_nat = 6.0 / np.log(2.0)
-        factor = np.concatenate([spread, np.full(self.channels, per_nat)])
+        factor = np.concatenate([spread, np.full(self.channels, _INDEX_PER_NAT)])
         shift = np.concatenate([mean, np.full(self.channels, 1.0 + 6.0 * np.log2(10.0))])
         last = weight * factor, bias * factor + shift
         return _round_layers([arrays(self.first), arrays(self.second)], last)
