@@ -1,4 +1,4 @@
-"""What a decoder agrees to allocate (spec section 9)."""
+"""What a decoder agrees to allocate (spec section 11)."""
 
 from __future__ import annotations
 

@@ -24,6 +24,21 @@ VERSION = (0, 1)
 EXACT_PASS_LAYER = 255
 DIGEST_BYTES = 32
 _MAX_AXIS_BITS = 21
+FIXED_SHAPES = {
+    GroupKind.POSITION: (3, 3),
+    GroupKind.OPACITY: (1, 1),
+    GroupKind.POSITION_FINE: (3, 0),
+    GroupKind.ROTATION: (3, 4),
+    GroupKind.ID: (1, 1),
+    GroupKind.SENTINEL: (1, 0),
+}
+SINGLE_KINDS = (
+    GroupKind.POSITION,
+    GroupKind.OPACITY,
+    GroupKind.SCALE,
+    GroupKind.POSITION_FINE,
+    GroupKind.ROTATION,
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,7 @@ class Header:
         a, b, c = (fields.integer("u32") for _ in range(3))
         shift = fields.integer("u8", 0, 40)
         groups = tuple(_read_group(fields) for _ in range(fields.integer("u8", 0, MAX_GROUPS)))
+        _check_groups(fields, groups, gaussians)
         values = gaussians * sum(group.channels for group in groups)
         if values > limits.values:
             raise LimitError(f"{values} values exceed the limit of {limits.values}")
@@ -132,7 +148,21 @@ def _read_group(fields: FieldReader) -> GroupDeclaration:
     if kind not in GroupKind._value2member_map_:
         raise UnsupportedError(f"attribute kind {kind}", chunk="HEAD")
     channels = fields.integer("u16", 1, MAX_CHANNELS)
-    return GroupDeclaration(GroupKind(kind), channels, fields.integer("u16", 0, MAX_CHANNELS))
+    columns = fields.integer("u16", 0, MAX_CHANNELS)
+    group = GroupDeclaration(GroupKind(kind), channels, columns)
+    fixed = FIXED_SHAPES.get(group.kind, (channels, columns))
+    fields.require((channels, columns) == fixed, f"shape does not fit group kind {kind}")
+    wants_columns = group.kind not in (GroupKind.POSITION_FINE, GroupKind.SENTINEL)
+    fields.require(bool(columns) or not wants_columns, f"group of kind {kind} has no columns")
+    return group
+
+
+def _check_groups(fields: FieldReader, groups: tuple[GroupDeclaration, ...], count: int) -> None:
+    kinds = [group.kind for group in groups]
+    first = kinds[:1] == [GroupKind.POSITION]
+    fields.require(first if count else not groups, "the first group must be the positions")
+    for kind in SINGLE_KINDS:
+        fields.require(kinds.count(kind) <= 1, f"there are several groups of kind {kind}")
 
 
 def _read_pass(fields: FieldReader, layers: int, groups: int) -> Pass:

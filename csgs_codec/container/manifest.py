@@ -12,7 +12,8 @@ import numpy as np
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.container.header import Header
 from csgs_codec.container.inflate import inflate
-from csgs_codec.errors import CorruptError
+from csgs_codec.container.kinds import LABEL_KINDS
+from csgs_codec.errors import CorruptError, LimitError
 from csgs_codec.limits import Limits
 
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
@@ -93,13 +94,13 @@ class Manifest:
             document = json.loads(text.decode("utf-8"))
             manifest = cls(
                 layout=dict(document["layout"]),
-                properties=tuple((str(n), str(t)) for n, t in document["properties"]),
+                properties=tuple((_name(n), _name(t)) for n, t in document["properties"]),
                 groups=tuple(
-                    NamedGroup(str(g["name"]), tuple(map(str, g["columns"])))
+                    NamedGroup(str(g["name"]), tuple(map(_name, _list(g["columns"]))))
                     for g in document["groups"]
                 ),
-                constants={str(k): bytes.fromhex(v) for k, v in document["constants"].items()},
-                extras=tuple(map(str, document["extras"])),
+                constants={_name(k): bytes.fromhex(v) for k, v in document["constants"].items()},
+                extras=tuple(map(_name, _list(document["extras"]))),
                 elements=document["elements"] is True,
                 original_order=document["original_order"] is True,
                 encoder=str(document["encoder"]),
@@ -107,6 +108,9 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise fields.corrupt(f"schema is malformed: {error}") from error
         manifest._check(header)
+        values = header.gaussians * len(manifest.properties)
+        if values > limits.values:
+            raise LimitError(f"{values} values exceed the limit of {limits.values}", chunk="SCHM")
         return manifest
 
     def _check(self, header: Header) -> None:
@@ -120,6 +124,24 @@ class Manifest:
         placed += [*self.constants, *self.extras]
         if sorted(placed) != sorted(dtypes):
             raise CorruptError("a property is in no group or in several", chunk="SCHM")
+        for group, declared in zip(self.groups, header.groups, strict=True):
+            if declared.kind not in LABEL_KINDS and any(dtypes[c][0] != "f" for c in group.columns):
+                raise CorruptError("quantised property is not of a float type", chunk="SCHM")
         for name, value in self.constants.items():
             if len(value) != np.dtype(dtypes[name]).itemsize:
                 raise CorruptError("constant has the wrong size", chunk="SCHM", property=name)
+
+
+def _name(value: object) -> str:
+    """A word that may stand in a PLY header."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise ValueError(f"{value!r} is not a name")
+    if not value or " " in value:
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value

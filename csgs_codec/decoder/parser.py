@@ -22,15 +22,17 @@ from csgs_codec.container.header import Header, LevelEntry, Tiles, read_levels
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.container.manifest import Manifest
 from csgs_codec.decoder.chunk import Tools
-from csgs_codec.errors import CorruptError, TruncatedError, UnsupportedError
+from csgs_codec.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from csgs_codec.hyperprior.network import GroupNetwork
-from csgs_codec.levels import check_script
+from csgs_codec.levels import check_script, coverage
 from csgs_codec.limits import DEFAULT_LIMITS, Limits
 
 NO_SENTINEL = 255
 FINE_BITS_MAX = 8
 LEVEL_TABLE_END = 1 << 16
 _PRELUDE = ("HEAD", "LEVS", "SCHM", "TILE", "KDTB")
+_KNOWN = (*_PRELUDE, "GRUP", "NETW", "DATA", "XDAT")
+_LARGEST_DUE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ class Parser:
     def _accept_prelude(self, chunk: Chunk, fields: FieldReader) -> None:
         expected = _PRELUDE[self._stage]
         if chunk.type != expected:
-            raise CorruptError(f"{expected} chunk expected", chunk=chunk.type, offset=chunk.offset)
+            kind = CorruptError if chunk.type in _KNOWN else UnsupportedError
+            raise kind(f"{expected} chunk expected", chunk=chunk.type, offset=chunk.offset)
         if expected == "HEAD":
             self.header = Header.read(fields, self.limits)
             check_script(self.header)
@@ -160,7 +163,18 @@ class Parser:
         else:
             self.tools = Tools(self.header, self.tiles, read_tables(fields))
             self._due = _due_chunks(self.header, self.tiles)
+            self._check_levels()
         self._stage += 1
+
+    def _check_levels(self) -> None:
+        """Check what the level table says about Gaussians and compensation."""
+        for number, level in enumerate(self.levels):
+            present = coverage(self.header, level.passes).layers
+            held = int(self.tiles.counts[:, :present].sum())
+            if level.gaussians != held:
+                raise CorruptError("level table miscounts Gaussians", level=number + 1)
+            if level.compensation.active and held == self.header.gaussians:
+                raise CorruptError("compensation of a level that lacks nothing", level=number + 1)
 
     def _accept_body(self, chunk: Chunk, fields: FieldReader) -> None:
         if chunk.type == "GRUP":
@@ -172,12 +186,15 @@ class Parser:
         elif chunk.type == "XDAT" and self._exact_data_may_stand():
             self._current.exact.append(chunk)
         else:
-            kind = CorruptError if chunk.type in (*_PRELUDE, "XDAT") else UnsupportedError
+            kind = CorruptError if chunk.type in _KNOWN else UnsupportedError
             raise kind("chunk is unknown or out of place", chunk=chunk.type, offset=chunk.offset)
 
     def _exact_data_may_stand(self) -> bool:
         passes = self.header.passes
-        return bool(passes) and passes[-1].exact and self._next == len(self._due)
+        level = self.levels[len(self.complete)]
+        in_level = level.passes == len(passes) and not self.finished
+        exact = bool(passes) and passes[-1].exact
+        return exact and in_level and self._next == len(self._due)
 
     def _read_group(self, fields: FieldReader) -> None:
         group = fields.integer("u8", 0, len(self.header.groups) - 1)
@@ -244,6 +261,9 @@ class Parser:
 
 def _due_chunks(header: Header, tiles: Tiles) -> NDArray[np.int64]:
     """``(pass, tile)`` of every data chunk that the file owes, in order, shape (n, 2)."""
+    owed = [int((tiles.counts[:, p.layer] > 0).sum()) for p in header.passes if not p.exact]
+    if sum(owed) > _LARGEST_DUE:
+        raise LimitError(f"{sum(owed)} data chunks")
     due = [np.zeros((0, 2), np.int64)]
     for number, pass_ in enumerate(header.passes):
         if not pass_.exact:

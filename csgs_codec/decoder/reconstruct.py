@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from plyfile import PlyElement
 
 from csgs_codec.attributes.exact import apply_exceptions
 from csgs_codec.container.header import Compensation
@@ -15,8 +17,9 @@ from csgs_codec.decoder.chunk import silent_rows
 from csgs_codec.decoder.compensate import deepen, enlarge, log_spacing
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.errors import CorruptError, PlyError
 from csgs_codec.hyperprior.tile import Tile
-from csgs_codec.io.ply import scene_from_ply_bytes
+from csgs_codec.io.ply import elements_from_ply_bytes
 from csgs_codec.levels import Coverage, coverage
 from csgs_codec.numerics.mlp import single_threaded_blas
 from csgs_codec.scene import PlyLayout, Scene
@@ -67,7 +70,7 @@ class _Reconstruction:
         if exact.exceptions is not None:
             apply_exceptions(self._all_properties(ordered, names), exact.exceptions)
         if exact.elements is not None:
-            scene.elements = scene_from_ply_bytes(exact.elements)
+            scene.elements = _other_elements(exact.elements)
         if exact.row_order is not None:
             inverse = np.empty_like(exact.row_order)
             inverse[exact.row_order] = np.arange(len(inverse))
@@ -81,7 +84,7 @@ class _Reconstruction:
             for g, m in zip(self._header.groups, self._manifest.groups, strict=True)
         }
         scales, opacity = names.get(GroupKind.SCALE), names.get(GroupKind.OPACITY)
-        if scales:
+        if scales and scales[0] in columns:
             spacing = self._log_spacing(
                 np.stack([columns[n] for n in names[GroupKind.POSITION]], 1)
             )
@@ -90,7 +93,7 @@ class _Reconstruction:
                 scales, enlarge(values, spacing, self._compensation).T, strict=True
             ):
                 columns[name][:] = column
-        if opacity:
+        if opacity and opacity[0] in columns:
             logit = columns[opacity[0]].astype(np.float64)
             columns[opacity[0]][:] = deepen(logit, self._compensation)
 
@@ -137,7 +140,9 @@ class _Reconstruction:
         if kind is GroupKind.POSITION:
             return self._positions(tile, layer)
         if kind in LABEL_KINDS:
-            return tools.labels[group].palette[tile.values(group)[rows]]
+            name = self._manifest.groups[group].columns[0]
+            palette = tools.labels[group].palette
+            return _labels(palette, tile.values(group)[rows], self._manifest.dtype(name))
         values = tools.codings[group].dequantise(tile.values(group)[rows])
         silent = silent_rows(tools.sentinels, tile, layer, group)
         if silent is not None:
@@ -156,3 +161,21 @@ class _Reconstruction:
                 bits = tile.step_classes(group, rule, layer).astype(np.float64)[:, None]
                 within = (tile.values(group)[rows] + 0.5) * np.exp2(-bits)
         return (cells + within) * self._header.grid_step + np.array(self._header.origin)
+
+
+def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:
+    try:
+        elements = elements_from_ply_bytes(ply)
+    except PlyError as error:
+        raise CorruptError(error.message, chunk="XDAT") from error
+    if any(element.name == "vertex" for element in elements):
+        raise CorruptError("the other elements hold a vertex element", chunk="XDAT")
+    return elements
+
+
+def _labels(palette: NDArray[np.int64], index: NDArray[np.int32], dtype: np.dtype[Any]) -> Generic:
+    """Label values, checked to fit the column's type."""
+    restored = palette.astype(dtype).astype(np.int64)
+    if (restored != palette).any():
+        raise CorruptError("a label does not fit the type of its property")
+    return palette[index]

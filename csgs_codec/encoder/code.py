@@ -169,7 +169,9 @@ def _normalised(scene: CodedScene, group: int, most: int) -> ContextChannels:
     return ContextChannels(group, np.rint(values.mean(axis=0)).astype(np.int32), shift)
 
 
-def code_labels(scene: CodedScene, group: int, labels: list[NDArray[np.int64]]) -> None:
+def code_labels(
+    scene: CodedScene, group: int, labels: list[NDArray[np.int64]], always: tuple[int, ...] = ()
+) -> None:
     """Turn labels into palette indices and fit their tables.
 
     Parameters
@@ -177,8 +179,10 @@ def code_labels(scene: CodedScene, group: int, labels: list[NDArray[np.int64]]) 
     scene : CodedScene
     group : int
     labels : list of ndarray, one per tile, shape (rows,)
+    always : tuple of int
+        Values that the palette holds even where no row has them.
     """
-    palette = np.unique(np.concatenate(labels)) if labels else np.zeros(0, np.int64)
+    palette = np.unique(np.concatenate([*labels, np.array(always, np.int64)]))
     for tile, values in zip(scene.tiles, labels, strict=True):
         tile.values(group)[:, 0] = np.searchsorted(palette, values)
     layers = [

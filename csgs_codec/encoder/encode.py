@@ -29,7 +29,7 @@ from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_la
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Appearance, Grid, fine_rule
-from csgs_codec.encoder.prepare import Prepared, prepare
+from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
 from csgs_codec.encoder.script import Planned, plan_script
 from csgs_codec.encoder.write import assemble
 from csgs_codec.errors import CorruptError
@@ -171,7 +171,8 @@ class _Encoder:
         if planned.kind is GroupKind.POSITION_FINE:
             self._place_in_cells(index, rows, grid)
         elif planned.labels is not None:
-            code_labels(self.coded, index, [planned.labels[r] for r in rows])
+            always = (ORDINARY,) if planned.kind is GroupKind.SENTINEL else ()
+            code_labels(self.coded, index, [planned.labels[r] for r in rows], always)
         elif planned.coding is not None:
             tools.codings[index] = planned.coding
             latents = planned.coding.latents(self._scene.stack(planned.columns))

@@ -18,6 +18,7 @@ from csgs_codec.statistics import find_defects, legitimate_infinity, suspicions
 _OPAQUE_LOGIT = 15.0
 _NO_EXTENT = -15.0
 SENTINEL_VALUES = (-1, 0)
+ORDINARY = -2
 
 
 @dataclass
@@ -153,7 +154,7 @@ def sentinel_labels(values: NDArray[np.float64]) -> NDArray[np.int64] | None:
 
     Returns None when no row is a sentinel.
     """
-    labels = np.full(len(values), min(SENTINEL_VALUES) - 1, np.int64)
+    labels = np.full(len(values), ORDINARY, np.int64)
     for sentinel in SENTINEL_VALUES:
         labels[(values == sentinel).all(axis=1)] = sentinel
-    return labels if (labels >= min(SENTINEL_VALUES)).any() else None
+    return labels if (labels != ORDINARY).any() else None

@@ -13,7 +13,7 @@ from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.plan import KIND_OF_ROLE, Appearance, plan_group
-from csgs_codec.encoder.prepare import SENTINEL_VALUES, Prepared, sentinel_labels
+from csgs_codec.encoder.prepare import ORDINARY, Prepared, sentinel_labels
 from csgs_codec.errors import PlyError
 from csgs_codec.limits import MAX_CHANNELS, MAX_GROUPS
 from csgs_codec.scene import Scene
@@ -150,6 +150,6 @@ class _Planner:
             if sentinels is not None:
                 name = f"{group.name} sentinels"
                 planned.append(Planned(GroupKind.SENTINEL, name, labels=sentinels))
-                silent = sentinels >= min(SENTINEL_VALUES)
+                silent = sentinels != ORDINARY
             planned.append(self._residual(group, silent))
         return planned

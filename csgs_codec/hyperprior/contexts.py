@@ -19,6 +19,7 @@ I32 = NDArray[np.int32]
 
 MIDDLE = 128
 MAX_OCTAVES = 12
+MAX_INPUTS = 4096
 _STEP_CLASS_UNIT = 8
 
 
@@ -124,7 +125,11 @@ class ContextLayout:
             nearby = ContextChannels.read(fields, {group: available[group]})
         earlier = {g: n for g, n in available.items() if g != group}
         own = tuple(ContextChannels.read(fields, earlier) for _ in range(fields.integer("u8")))
-        return cls(octaves, layer_inputs, neighbours, nearby, own, step_class)
+        listed = [channels.group for channels in own]
+        fields.require(listed == sorted(set(listed)), "own groups are not in increasing order")
+        layout = cls(octaves, layer_inputs, neighbours, nearby, own, step_class)
+        fields.require(layout.width <= MAX_INPUTS, f"network has {layout.width} inputs")
+        return layout
 
 
 def build_inputs(layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]) -> U8:

@@ -53,7 +53,7 @@ def read_ply(path: str | os.PathLike[str]) -> Scene:
     return _to_scene(data, str(path))
 
 
-def scene_from_ply_bytes(data: bytes) -> tuple[PlyElement, ...]:
+def elements_from_ply_bytes(data: bytes) -> tuple[PlyElement, ...]:
     """Return the elements of a small binary PLY held in memory.
 
     Raises

@@ -68,7 +68,6 @@ class RansDecoder:
     def __init__(self, data: bytes | memoryview) -> None:
         if data and (len(data) < _STATE_BYTES or len(data) % 2):
             raise CorruptError(f"rANS stream of {len(data)} bytes")
-        self._used = not data
         self._states = np.full(LANES, LOWER_BOUND, np.uint32)
         if data:
             self._states = np.frombuffer(data, "<u4", LANES).astype(np.uint32)

@@ -21,7 +21,7 @@ I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
 
 _CODER_BITS = 24
-MAX_COUNT = 1 << 24
+MAX_COUNT = 1 << 20
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from csgs_codec.errors import PlyError
-from csgs_codec.io.ply import elements_to_ply_bytes, read_ply, scene_from_ply_bytes, write_ply
+from csgs_codec.io.ply import elements_from_ply_bytes, elements_to_ply_bytes, read_ply, write_ply
 from csgs_codec.scene import PlyLayout, Scene
 from tests import scenes
 
@@ -154,7 +154,7 @@ def test_elements_with_lists_around_the_vertices(read) -> None:
         for a, b in zip(before["indices"], after["indices"], strict=True):
             assert b.dtype == np.int32
             assert a.tolist() == b.tolist()
-    again = scene_from_ply_bytes(elements_to_ply_bytes(found.elements))
+    again = elements_from_ply_bytes(elements_to_ply_bytes(found.elements))
     assert [str(e) for e in again] == [str(e) for e in found.elements]
 
 
