@@ -23,8 +23,9 @@ def opacity_forward(logit: F64) -> F64:
 
 
 def opacity_inverse(value: F64) -> F64:
-    """Undo :func:`opacity_forward`."""
-    return OPACITY_KNEE * np.sinh(value / OPACITY_KNEE)
+    """Undo :func:`opacity_forward`; what exceeds the range of floats becomes infinite."""
+    with np.errstate(over="ignore"):
+        return OPACITY_KNEE * np.sinh(value / OPACITY_KNEE)
 
 
 def rotation_forward(quaternion: F64) -> F64:
