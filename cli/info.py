@@ -10,6 +10,7 @@ import click
 from csgs_codec.cli.common import ExitCode, input_file, reports_errors, say, version_option
 
 from csgs_codec.describe import Probe, probe
+from csgs_codec.errors import CorruptError
 
 
 @click.command()
@@ -22,6 +23,9 @@ from csgs_codec.describe import Probe, probe
 def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
     """Show header, schema, levels and tiles of FILE.csgs."""
     info = probe(source)
+    beyond = info.size - info.levels[-1].end
+    if info.levels[-1].complete and beyond:
+        raise CorruptError(f"{beyond} bytes behind the last level", file=str(source))
     if verify:
         _verify(source)
     if as_json:
