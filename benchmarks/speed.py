@@ -24,16 +24,16 @@ import numpy as np
 from csgs_codec import Scene, decode, encode, read_ply
 
 PEAK = (
-    "import sys, resource, csgs_codec\n"
+    "import re, sys, csgs_codec\n"
     "from csgs_codec.numerics.backend import kernels\n"
     "from csgs_codec.decoder import decode\n"
     "kernels()\n"
     "import csgs_codec.numerics.side, constriction, threadpoolctl\n"
     "data = open(sys.argv[1], 'rb').read()\n"
-    "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+    "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])\n"
+    "before = peak()\n"
     "scene = decode(data)\n"
-    "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-    "print(1024 * (after - before), sum(c.nbytes for c in scene.columns.values()))\n"
+    "print(1024 * (peak() - before), sum(c.nbytes for c in scene.columns.values()))\n"
 )
 
 

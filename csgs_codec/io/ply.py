@@ -14,6 +14,7 @@ from csgs_codec.errors import PlyError
 from csgs_codec.scene import PlyLayout, Scene
 
 _HEADER_LIMIT = 1 << 22
+_ROWS_WITHOUT_PROPERTIES = 1 << 16
 _TYPE_BYTES = {
     **dict.fromkeys(("char", "int8", "uchar", "uint8"), 1),
     **dict.fromkeys(("short", "int16", "ushort", "uint16"), 2),
@@ -185,6 +186,9 @@ def _check_counts(stream: BinaryIO, size: int) -> None:
     for name, count, row in elements:
         if count * (row if binary else 2) > body + 2:
             raise PlyError(f"file is too short for {count} rows", element=name)
+    # these take no bytes in a binary file, but still time to read
+    if sum(count for _, count, row in elements if not row) > _ROWS_WITHOUT_PROPERTIES:
+        raise PlyError("too many rows without properties")
 
 
 def _has_rows(stream: BinaryIO) -> bool:

@@ -257,3 +257,14 @@ def test_selection_keeps_everything_else() -> None:
     assert xyz(found) == [xyz(scene)[7], xyz(scene)[2]]
     assert found.layout is scene.layout
     assert found.elements is scene.elements
+
+
+@pytest.mark.parametrize(
+    "elements", ["element a 1000000000\n", "element a 50000\nelement b 50000\n"]
+)
+def test_rows_without_properties_are_bounded(tmp_path: Path, elements: str) -> None:
+    """They take no bytes, so that a file of any size can claim any number of them."""
+    path = tmp_path / "a.ply"
+    path.write_bytes(header(elements, kind="binary_little_endian"))
+    with pytest.raises(PlyError, match="without properties"):
+        read_ply(path)
