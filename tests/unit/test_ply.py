@@ -265,6 +265,6 @@ def test_selection_keeps_everything_else() -> None:
 def test_rows_without_properties_are_bounded(tmp_path: Path, elements: str) -> None:
     """They take no bytes, so that a file of any size can claim any number of them."""
     path = tmp_path / "a.ply"
-    path.write_bytes(header(elements, kind="binary_little_endian"))
+    path.write_bytes(header(elements))
     with pytest.raises(PlyError, match="without properties"):
         read_ply(path)
