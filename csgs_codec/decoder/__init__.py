@@ -62,7 +62,8 @@ def decode(
     """
     try:
         parser = parse(source, limits)
-        if not allow_truncated and (level is None or level > len(parser.complete)):
+        beyond = level is None or level > len(parser.complete)
+        if parser.finished or (beyond and not allow_truncated):
             parser.require_end(len(load(source)))
         return decode_parsed(parser, level, verify, compensate)
     except CsgsError as error:

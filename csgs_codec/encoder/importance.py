@@ -30,7 +30,7 @@ _MASS_OPACITY = (0.02, 0.2)
 _MASS_AREA_POWER = 0.05
 _TINY = 1e-30
 
-# Fitted to renders of four scenes at 10 to 60 % of their Gaussians.
+# Fitted to renders of three scenes at 10 to 60 % of their Gaussians.
 _SCALE_OFFSET = 0.122
 _SPACING_PULL = 0.021
 _DEPTH_GAIN = 0.359
