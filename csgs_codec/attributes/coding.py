@@ -84,7 +84,7 @@ class GroupCoding:
         if kind in TRANSFORMED_KINDS:
             transform = LinearTransform.read(fields, channels, width)
         else:
-            expected = 3 if kind is GroupKind.ROTATION else width
+            expected = {GroupKind.ROTATION: 3, GroupKind.SENSITIVITY: channels}.get(kind, width)
             fields.require(channels == expected, "channel count does not fit the kind")
         return cls(kind, step, centre, rule, transform)
 

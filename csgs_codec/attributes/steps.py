@@ -23,19 +23,20 @@ STEP_Q6 = np.array(
     [4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024], dtype=np.int32
 )
 SCALE_INDEX_PER_CLASS = 3
-FEATURES = 4
+FEATURES = 6
+Coefficients = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
 class StepRule:
     """``class = clip((bias + coefficients . features) >> shift, low, high)``, in half octaves.
 
-    The features of a Gaussian are its smallest, middle and largest scale and its opacity, each as
-    the decoded ``v_q6``; a feature that is not decoded yet counts as 0.
+    The features of a Gaussian are its smallest, middle and largest scale, its opacity and its two
+    sensitivities, each as the decoded ``v_q6``; a feature that is not decoded yet counts as 0.
     """
 
     bias: int = 0
-    coefficients: tuple[int, int, int, int] = (0, 0, 0, 0)
+    coefficients: Coefficients = (0, 0, 0, 0, 0, 0)
     shift: int = 0
     low: int = 0
     high: int = 0
@@ -50,7 +51,7 @@ class StepRule:
 
         Parameters
         ----------
-        features : ndarray of int64, shape (n, 4)
+        features : ndarray of int64, shape (n, 6)
 
         Returns
         -------
@@ -74,12 +75,14 @@ class StepRule:
         shift = fields.integer("u8", 0, 40)
         low = fields.integer("i8", lowest, highest)
         high = fields.integer("i8", low, highest)
-        a, b, c, d = coefficients
-        return cls(bias, (a, b, c, d), shift, low, high)
+        a, b, c, d, e, f = coefficients
+        return cls(bias, (a, b, c, d, e, f), shift, low, high)
 
 
-def features_of(scales: I32 | None, opacity: I32 | None, count: int) -> NDArray[np.int64]:
-    """Return the features of a :class:`StepRule`, shape (count, 4)."""
+def features_of(
+    scales: I32 | None, opacity: I32 | None, sensitivity: I32 | None, count: int
+) -> NDArray[np.int64]:
+    """Return the features of a :class:`StepRule`, shape (count, 6)."""
     features = np.zeros((count, FEATURES), np.int64)
     if scales is not None:
         ordered = np.sort(scales, axis=1)
@@ -87,4 +90,6 @@ def features_of(scales: I32 | None, opacity: I32 | None, count: int) -> NDArray[
         features[:, :3] = ordered[:, [0, width // 2, width - 1]]
     if opacity is not None:
         features[:, 3] = opacity[:, 0]
+    if sensitivity is not None:
+        features[:, 4:] = sensitivity
     return features

@@ -27,11 +27,14 @@ class LinearTransform:
     basis_q : ndarray of int32, shape (components, columns)
         Rows in order of decreasing energy, with ``bits`` fractional bits.
     bits : int
+    metric : ndarray of float64, shape (columns, columns), optional
+        What the forward direction holds squared errors of columns to be; not in the file.
     """
 
     mean: NDArray[np.float32]
     basis_q: NDArray[np.int32]
     bits: int
+    metric: F64 | None = None
 
     @property
     def components(self) -> int:
@@ -44,15 +47,19 @@ class LinearTransform:
 
     def forward(self, columns: F64) -> F64:
         """Components of least squared error under the quantised basis, shape (n, components)."""
-        return (columns - self.mean) @ np.linalg.pinv(self._basis)
+        basis = self._basis
+        weighed = basis if self.metric is None else basis @ self.metric
+        return (columns - self.mean) @ weighed.T @ np.linalg.pinv(basis @ weighed.T)
 
     def inverse(self, components: F64) -> F64:
         """Columns from components, shape (n, columns)."""
         return components @ self._basis + self.mean
 
     @classmethod
-    def fit(cls, columns: F64, weights: F64, components: int, bits: int) -> LinearTransform:
-        """Fit a weighted Karhunen-Loeve basis.
+    def fit(
+        cls, columns: F64, weights: F64, components: int, bits: int, metric: F64 | None = None
+    ) -> LinearTransform:
+        """Fit a weighted Karhunen-Loeve basis, orthonormal under ``metric``.
 
         Parameters
         ----------
@@ -62,15 +69,22 @@ class LinearTransform:
             Rows of the basis to keep, at most ``d``.
         bits : int
             Fractional bits of the basis.
+        metric : ndarray of float64, shape (d, d), optional
+            Positive definite; the squared error of columns to be made uniform.
         """
         total = weights.sum()
         mean = (weights @ columns / total).astype(np.float32)
         centred = columns - mean
         covariance = (centred * weights[:, None]).T @ centred / total
-        vectors = np.linalg.eigh(covariance)[1][:, ::-1].T[:components]
+        if metric is None:
+            vectors = np.linalg.eigh(covariance)[1][:, ::-1].T[:components]
+        else:
+            root = np.linalg.cholesky(metric)
+            inner = np.linalg.eigh(root.T @ covariance @ root)[1][:, ::-1].T[:components]
+            vectors = inner @ np.linalg.inv(root)
         signs = np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)])
         basis_q = np.rint(vectors * signs[:, None] * (1 << bits)).astype(np.int32)
-        return cls(mean, basis_q, bits)
+        return cls(mean, basis_q, bits, metric)
 
     def write(self, fields: FieldWriter) -> None:
         """Append the transform to a payload."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
-from csgs_codec.container.kinds import GroupKind
+from csgs_codec.container.kinds import COLUMNLESS_KINDS, GroupKind
 from csgs_codec.errors import LimitError, UnsupportedError
 from csgs_codec.limits import (
     MAX_CHANNELS,
@@ -31,6 +31,7 @@ FIXED_SHAPES = {
     GroupKind.ROTATION: (3, 4),
     GroupKind.ID: (1, 1),
     GroupKind.SENTINEL: (1, 0),
+    GroupKind.SENSITIVITY: (2, 0),
 }
 SINGLE_KINDS = (
     GroupKind.POSITION,
@@ -38,6 +39,7 @@ SINGLE_KINDS = (
     GroupKind.SCALE,
     GroupKind.POSITION_FINE,
     GroupKind.ROTATION,
+    GroupKind.SENSITIVITY,
 )
 
 
@@ -152,8 +154,7 @@ def _read_group(fields: FieldReader) -> GroupDeclaration:
     group = GroupDeclaration(GroupKind(kind), channels, columns)
     fixed = FIXED_SHAPES.get(group.kind, (channels, columns))
     fields.require((channels, columns) == fixed, f"shape does not fit group kind {kind}")
-    wants_columns = group.kind not in (GroupKind.POSITION_FINE, GroupKind.SENTINEL)
-    fields.require(bool(columns) or not wants_columns, f"group of kind {kind} has no columns")
+    fields.require(bool(columns) or group.kind in COLUMNLESS_KINDS, f"group of kind {kind} has no columns")
     return group
 
 

@@ -19,6 +19,7 @@ class GroupKind(IntEnum):
     SEMANTIC = 8
     ID = 9
     SENTINEL = 10
+    SENSITIVITY = 11
 
 
 RESIDUAL_KINDS = frozenset(
@@ -30,6 +31,10 @@ RESIDUAL_KINDS = frozenset(
         GroupKind.SH,
         GroupKind.FEATURE,
         GroupKind.SEMANTIC,
+        GroupKind.SENSITIVITY,
     }
+)
+COLUMNLESS_KINDS = frozenset(
+    {GroupKind.POSITION_FINE, GroupKind.SENTINEL, GroupKind.SENSITIVITY}
 )
 LABEL_KINDS = frozenset({GroupKind.ID, GroupKind.SENTINEL})

@@ -13,7 +13,7 @@ from plyfile import PlyElement
 from csgs_codec.attributes.exact import apply_exceptions
 from csgs_codec.container.header import Compensation
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
-from csgs_codec.decoder.chunk import silent_rows
+from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.decoder.compensate import deepen, enlarge, log_spacing
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.decoder.scene_decoder import SceneDecoder
@@ -138,7 +138,8 @@ class _Reconstruction:
         tools = self._parser.tools
         rows = tile.rows(layer)
         if kind is GroupKind.POSITION:
-            return self._positions(tile, layer)
+            fine = any(self._cover.groups[layer] > group for group in tools.fine_rules)
+            return positions_of(tools, tile, layer, fine)
         if kind in LABEL_KINDS:
             name = self._manifest.groups[group].columns[0]
             palette = tools.labels[group].palette
@@ -151,16 +152,18 @@ class _Reconstruction:
             values[silent] = palette[tile.values(sentinel)[rows][silent]]
         return values
 
-    def _positions(self, tile: Tile, layer: int) -> NDArray[np.float64]:
-        """Centres of the cells: of the fine ones where the level holds them."""
-        rows = tile.rows(layer)
-        cells = tile.grid(rows).astype(np.float64)
-        within = np.full(cells.shape, 0.5)
-        for group, rule in self._parser.tools.fine_rules.items():
-            if self._cover.groups[layer] > group:
-                bits = tile.step_classes(group, rule, layer).astype(np.float64)[:, None]
-                within = (tile.values(group)[rows] + 0.5) * np.exp2(-bits)
-        return (cells + within) * self._header.grid_step + np.array(self._header.origin)
+
+
+def positions_of(tools: Tools, tile: Tile, layer: int, fine: bool) -> NDArray[np.float64]:
+    """Centres of the cells of a tile layer, of the fine ones where they are decoded, (n, 3)."""
+    rows = tile.rows(layer)
+    cells = tile.grid(rows).astype(np.float64)
+    within = np.full(cells.shape, 0.5)
+    if fine:
+        for group, rule in tools.fine_rules.items():
+            bits = tile.step_classes(group, rule, layer).astype(np.float64)[:, None]
+            within = (tile.values(group)[rows] + 0.5) * np.exp2(-bits)
+    return (cells + within) * tools.header.grid_step + np.array(tools.header.origin)
 
 
 def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:

@@ -20,6 +20,7 @@ from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
 from csgs_codec.encoder.options import Inputs
+from csgs_codec.encoder.quantise import choose_symbols, scale_offsets
 from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
 from csgs_codec.hyperprior.neighbours import NEIGHBOURS
 from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
@@ -34,6 +35,7 @@ OCTAVES = 4
 NEARBY_CHANNELS = 12
 OWN_CHANNELS = 6
 _OWN_KINDS = (
+    GroupKind.SENSITIVITY,
     GroupKind.OPACITY,
     GroupKind.SCALE,
     GroupKind.ROTATION,
@@ -77,6 +79,7 @@ def code_group(
     inputs: Inputs,
     effort: Effort,
     seed: int,
+    weights: list[NDArray[np.float64]] | None = None,
 ) -> None:
     """Fit the network of a residual group and quantise the group under it.
 
@@ -90,12 +93,37 @@ def code_group(
         What the network may see.
     effort : Effort
     seed : int
+    weights : list of ndarray, one per tile, shape (rows,), optional
+        What a squared error of one base step costs the picture, relative to the target.
     """
     coding = scene.tools.codings[group]
     for tile, values in zip(scene.tiles, latents, strict=True):
         tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
     network = _fit(scene, group, coding, latents, inputs, effort, seed)
+    _quantise(scene, group, network, latents, weights)
+    if network.layout.width:
+        network = _sharpened(scene, group, network)
+        _quantise(scene, group, network, latents, weights)
     scene.tools.networks[group] = network
+
+
+def _sharpened(scene: CodedScene, group: int, network: GroupNetwork) -> GroupNetwork:
+    """Lower predicted scales to what is left of the residuals once symbols are optimised."""
+    coded = [scene.residuals[group, layer, tile.index] for tile, layer in scene.places()]
+    k = np.concatenate([r.k for r in coded])
+    index = np.concatenate([r.scale_index for r in coded])
+    return network.with_scale_offsets(scale_offsets(k, index))
+
+
+def _quantise(
+    scene: CodedScene,
+    group: int,
+    network: GroupNetwork,
+    latents: list[NDArray[np.float64]],
+    weights: list[NDArray[np.float64]] | None,
+) -> None:
+    """Choose the symbols of a group layer by layer, each under what is decoded by then."""
+    coding = scene.tools.codings[group]
     for tile, layer in scene.places():
         rows = tile.rows(layer)
         classes = tile.step_classes(group, coding.rule, layer)
@@ -106,8 +134,9 @@ def code_group(
             mu_q6[silent] = 0
             scale_index[silent] = 0
         step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
-        k = np.rint((latents[tile.index][rows] - mu_q6 / 64.0) / step).astype(np.int32)
-        k[scale_index == 0] = 0
+        residual = (latents[tile.index][rows] - mu_q6 / 64.0) / step
+        weight = None if weights is None else weights[tile.index][rows] * step[:, 0] ** 2
+        k = choose_symbols(residual, scale_index, weight)
         tile.values(group)[rows] = reconstruct(mu_q6, k, classes)
         scene.residuals[group, layer, tile.index] = Residuals(k, scale_index)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,15 @@ from csgs_codec.container.manifest import Manifest, NamedGroup
 from csgs_codec.decoder import parse
 from csgs_codec.decoder.chunk import Tools
 from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.decoder.reconstruct import positions_of
+from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
-from csgs_codec.encoder.plan import Appearance, Grid, fine_rule
+from csgs_codec.encoder.appearance import Appearance
+from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
 from csgs_codec.encoder.script import Planned, plan_script
 from csgs_codec.encoder.write import assemble
@@ -90,18 +93,23 @@ def encode(
     return EncodeResult(data, prepared.notes + extra_notes, encoder.group_bits)
 
 
+def look_at(prepared, options):
+    return [], None
+
+
 class _Encoder:
     def __init__(self, prepared: Prepared, options: EncodeOptions, tell: Progress) -> None:
         self._prepared, self._options, self._tell = prepared, options, tell
         self._scene = prepared.scene
-        self._appearance = Appearance(prepared.scene, prepared.groups)
+        views, sensitivity = look_at(prepared, options)
+        self._appearance = Appearance(prepared.scene, prepared.groups, sensitivity)
+        self._loop = ClosedLoop(prepared.groups, views) if views else None
         self._script = plan_script(prepared, self._appearance, options)
         self.coded: CodedScene
 
     def run(self) -> tuple[bytes, list[str]]:
         """Encode and return the file with notes."""
-        factor = self._options.step_factor
-        grid = Grid.of(self._scene, self._appearance, factor)
+        grid = Grid.of(self._scene, self._appearance, self._options.fineness)
         if self._scene.count:
             by_place = place_order(grid.cells)
             ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
@@ -175,14 +183,52 @@ class _Encoder:
             code_labels(self.coded, index, [planned.labels[r] for r in rows], always)
         elif planned.coding is not None:
             tools.codings[index] = planned.coding
-            latents = planned.coding.latents(self._scene.stack(planned.columns))
+            self._refit(planned.kind, rows)
+            if planned.kind is GroupKind.SENSITIVITY:
+                latents = planned.coding.latents(self._appearance.features[:, 4:])
+            else:
+                latents = planned.coding.latents(self._scene.stack(planned.columns))
             if planned.silent is not None:
                 tools.sentinels[index] = index - 1
                 latents[planned.silent] = 0.0
             per_tile = [latents[r] for r in rows]
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
-            code_group(self.coded, index, per_tile, self._options.inputs, effort, seed)
+            cost = self._appearance.cost(planned.kind, planned.coding.step, self._options.fineness.error)
+            weights = None if cost is None else [cost[r] for r in rows]
+            code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
+
+    def _refit(self, kind: GroupKind, rows: list[NDArray[np.int64]]) -> None:
+        """Let colours that are coded next make up for what is lost so far."""
+        if self._loop is None or kind not in (GroupKind.DC, GroupKind.SH):
+            return
+        decoded = self._decoded_columns(rows)
+        if kind is GroupKind.DC:
+            columns = {**self._scene.columns, **decoded}
+            fitted = self._loop.fit_colours(replace(self._scene, columns=columns))
+        else:
+            fitted = self._loop.fit_beyond_dc(self._scene, decoded)
+        self._scene = replace(fitted, columns={**fitted.columns})
+
+    def _decoded_columns(self, rows: list[NDArray[np.int64]]) -> dict[str, NDArray[np.generic]]:
+        """Columns of what is coded so far, as the decoder will have them."""
+        tools, scene = self.coded.tools, self._scene
+        found = {}
+        for index, planned in enumerate(self._script.groups):
+            position = planned.kind is GroupKind.POSITION
+            if not position and index not in tools.networks or not planned.columns:
+                continue
+            whole = np.empty((scene.count, len(planned.columns)))
+            for tile, members in zip(self.coded.tiles, rows, strict=True):
+                if position:
+                    for layer in range(tools.header.layers):
+                        place = tile.rows(layer)
+                        whole[members[place]] = positions_of(tools, tile, layer, fine=True)
+                else:
+                    whole[members] = tools.codings[index].dequantise(tile.values(index))
+            for name, column in zip(planned.columns, whole.T, strict=True):
+                found[name] = column.astype(scene.columns[name].dtype)
+        return found
 
     def _place_in_cells(self, index: int, rows: list[NDArray[np.int64]], grid: Grid) -> None:
         """Fine positions: as many bits of the place within the cell as the step class asks for."""

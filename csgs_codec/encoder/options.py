@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError
+
+
+_ERROR_AT_75 = 10.0**-3.9
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,8 @@ class EncodeOptions:
     def step_factor(self) -> float:
         """Factor on every quantiser step."""
         return float(2.0 ** ((75.0 - self.quality) / 12.5))
+
+    @property
+    def fineness(self) -> Fineness:
+        """Steps that the quality asks for."""
+        return Fineness(self.step_factor, _ERROR_AT_75 * self.step_factor**2)

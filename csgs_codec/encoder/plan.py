@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.attributes import warps
 from csgs_codec.attributes.coding import TRANSFORMED_KINDS, GroupCoding, warp
-from csgs_codec.attributes.steps import LARGEST_CLASS, StepRule
+from csgs_codec.attributes.steps import FEATURES, LARGEST_CLASS, StepRule
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder.parser import FINE_BITS_MAX
+from csgs_codec.encoder.appearance import PROXY_STEPS, Appearance
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role
 
@@ -29,91 +28,75 @@ KIND_OF_ROLE = {
     Role.SEMANTIC: GroupKind.SEMANTIC,
 }
 
-BASE_STEPS = {
-    GroupKind.OPACITY: 0.4,
-    GroupKind.SCALE: 0.2,
-    GroupKind.ROTATION: 0.14,
-    GroupKind.DC: 0.18,
-    GroupKind.SH: 0.09,
-}
 FEATURE_STEP = 0.3
 POSITION_STEP = 0.2
+SENSITIVITY_STEP = 1.5
 
-# Log sensitivity of the picture to one unit of error, per unit of (smallest, middle, largest log
-# scale, warped opacity): fitted to render Jacobians of four trained scenes.
-SENSITIVITY = {
-    GroupKind.SCALE: (0.0, 0.0, 0.0, 0.6),
-    GroupKind.POSITION_FINE: (-1.2, -0.5, 0.35, 0.5),
-    GroupKind.ROTATION: (-2.1, -0.27, 3.1, 0.6),
-    GroupKind.DC: (-0.6, 0.35, 0.6, 0.6),
-    GroupKind.SH: (-0.6, 0.35, 0.6, 0.6),
+# Half octaves, finest and coarsest. An error of scale or opacity has effects beyond its slope.
+_CLASS_LIMITS = {
+    GroupKind.OPACITY: (-4, 3),
+    GroupKind.SCALE: (-4, 2),
+    GroupKind.ROTATION: (-LARGEST_CLASS, LARGEST_CLASS),
+    GroupKind.DC: (-6, 6),
+    GroupKind.SH: (-6, 8),
 }
-_CLASS_LIMIT = {
-    GroupKind.SCALE: 3,
-    GroupKind.ROTATION: LARGEST_CLASS,
-    GroupKind.DC: 4,
-    GroupKind.SH: 4,
-}
+_LARGEST_STEP = {GroupKind.OPACITY: 1.0, GroupKind.SCALE: 0.5, GroupKind.ROTATION: 0.5}
 _NEGLIGIBLE_SPREAD = 0.15
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
-_WEIGHT_RANGE = (0.1, 10.0)
+_RIDGE = 0.02
+_FEATURE_SOURCES = (
+    ((0, 1, 2), GroupKind.SCALE),
+    ((3,), GroupKind.OPACITY),
+    ((4, 5), GroupKind.SENSITIVITY),
+)
 
 
-class Appearance:
-    """What steps depend on: sorted log scales and warped opacities of a scene."""
+@dataclass(frozen=True)
+class Fineness:
+    """How finely to quantise.
 
-    def __init__(self, scene: Scene, groups: Sequence[Group]) -> None:
-        columns = {group.role: group.columns for group in groups}
-        count = scene.count
-        self.features = np.zeros((count, 4))
-        if Role.SCALE in columns:
-            ordered = np.sort(scene.stack(columns[Role.SCALE]), axis=1)
-            width = ordered.shape[1]
-            self.features[:, :3] = ordered[:, [0, width // 2, width - 1]]
-        opacity = np.ones(count)
-        if Role.OPACITY in columns:
-            logit = scene.stack(columns[Role.OPACITY])[:, 0]
-            self.features[:, 3] = warps.opacity_forward(logit)
-            opacity = 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30)))
-        self.median = np.median(self.features, axis=0) if count else np.zeros(4)
-        area = np.exp(np.clip(self.features[:, 1] + self.features[:, 2], -60, 60))
-        self.importance = opacity * area
+    Attributes
+    ----------
+    factor : float
+        On the steps of what pictures do not judge.
+    error : float
+        Mean squared error of pictures that all quantisation together may cause.
+    """
 
-    def log2_step(self, kind: GroupKind) -> F64:
-        """Octaves by which each Gaussian's step should differ from the base step."""
-        sensitivity = np.array(SENSITIVITY[kind])
-        return -0.5 * ((self.features - self.median) @ sensitivity) / np.log(2.0)
+    factor: float
+    error: float
 
-    @property
-    def weights(self) -> F64:
-        """Weights of Gaussians when a transform is fitted."""
-        middle = np.median(self.importance) if len(self.importance) else 1.0
-        return np.clip(self.importance / max(middle, 1e-30), *_WEIGHT_RANGE)
+
+def sensitivity_coding(appearance: Appearance) -> GroupCoding:
+    """Quantiser of the two sensitivities that steps depend on."""
+    centre = appearance.median[4:].astype(np.float32)
+    return GroupCoding(GroupKind.SENSITIVITY, SENSITIVITY_STEP, centre)
 
 
 def step_rule(
     kind: GroupKind,
-    median: F64,
+    appearance: Appearance,
     codings: dict[GroupKind, GroupCoding],
     per_octave: float,
     offset: float,
     low: int,
     high: int,
 ) -> StepRule:
-    """Express ``per_octave * log2 step + offset`` in the decoded integers of scale and opacity."""
-    slope = -0.5 * per_octave * np.array(SENSITIVITY[kind]) / np.log(2.0)
-    unit, centre = np.zeros(4), median.copy()
-    for places, source in (((0, 1, 2), GroupKind.SCALE), ((3,), GroupKind.OPACITY)):
+    """Express ``per_octave * log2 step + offset`` in the decoded integers of earlier groups."""
+    unit, centre = np.zeros(FEATURES), appearance.median.copy()
+    for places, source in _FEATURE_SOURCES:
         if source in codings and source is not kind:
             unit[list(places)] = codings[source].step / 64.0
-            centre[list(places)] = codings[source].centre[0]
+            centres = codings[source].centre
+            centre[list(places)] = centres if len(centres) == len(places) else centres[0]
     known = unit > 0
-    constant = offset + float((slope * (centre - median))[known].sum())
+    slope = per_octave * appearance.slopes(kind, known)
+    constant = offset + float((slope * (centre - appearance.median))[known].sum())
     coefficients = np.rint(slope * unit * (1 << _RULE_SHIFT)).astype(int)
     bias = int(np.rint(constant * (1 << _RULE_SHIFT)))
-    a, b, c, d = (int(v) for v in coefficients)
-    return StepRule(bias, (a, b, c, d), _RULE_SHIFT, low, high)
+    a, b, c, d, e, f = (int(v) for v in coefficients)
+    return StepRule(bias, (a, b, c, d, e, f), _RULE_SHIFT, low, high)
 
 
 def plan_group(
@@ -121,7 +104,7 @@ def plan_group(
     scene: Scene,
     appearance: Appearance,
     codings: dict[GroupKind, GroupCoding],
-    factor: float,
+    fineness: Fineness,
     silent: NDArray[np.bool_] | None,
 ) -> GroupCoding:
     """Choose the quantiser of a residual-coded group.
@@ -134,8 +117,7 @@ def plan_group(
     appearance : Appearance
     codings : dict
         Quantisers of the groups before.
-    factor : float
-        Factor on the step.
+    fineness : Fineness
     silent : ndarray of bool, optional
         Rows that are not coded and must not influence the transform.
     """
@@ -144,11 +126,16 @@ def plan_group(
     weights = appearance.weights
     if silent is not None and not silent.all():
         columns, weights = columns[~silent], weights[~silent]
-    step = BASE_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * factor
+    step = appearance.base_step(kind, fineness.error)
+    if step is None:
+        step = PROXY_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * fineness.factor
+    step = min(step, _LARGEST_STEP.get(kind, np.inf))
     transform = None
     if kind in TRANSFORMED_KINDS:
         heavy = weights if kind is GroupKind.SH else np.ones(len(columns))
-        whole = LinearTransform.fit(columns, heavy, columns.shape[1], _BASIS_BITS.get(kind, 10))
+        metric = _sh_metric(appearance, columns.shape[1]) if kind is GroupKind.SH else None
+        bits = _BASIS_BITS.get(kind, 10)
+        whole = LinearTransform.fit(columns, heavy, columns.shape[1], bits, metric)
         transform = _without_negligible(whole, columns, heavy, step)
     values = warp(kind, transform, columns)
     if kind is GroupKind.SCALE:
@@ -156,10 +143,18 @@ def plan_group(
     else:
         centre = np.median(values, axis=0).astype(np.float32)
     rule = StepRule()
-    if kind in _CLASS_LIMIT:
-        limit = _CLASS_LIMIT[kind]
-        rule = step_rule(kind, appearance.median, codings, 2.0, 0.0, -limit, limit)
+    if kind in _CLASS_LIMITS and (appearance.sensitivity is not None or kind is not GroupKind.OPACITY):
+        low, high = _CLASS_LIMITS[kind]
+        rule = step_rule(kind, appearance, codings, 2.0, 0.0, low, high)
     return GroupCoding(kind, step, centre, rule, transform)
+
+
+def _sh_metric(appearance: Appearance, width: int) -> F64 | None:
+    """What errors of the SH columns (channel after channel, without DC) do to pictures."""
+    if appearance.sensitivity is None or width != 3 * (len(appearance.sensitivity.directions) - 1):
+        return None
+    bands = appearance.sensitivity.directions[1:, 1:]
+    return np.kron(np.eye(3), bands + _RIDGE * np.eye(len(bands)))
 
 
 def _without_negligible(
@@ -169,7 +164,7 @@ def _without_negligible(
     squared = whole.forward(columns) ** 2
     spread = np.sqrt(weights @ squared / weights.sum())
     kept = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
-    return LinearTransform(whole.mean, whole.basis_q[:kept], whole.bits)
+    return replace(whole, basis_q=whole.basis_q[:kept])
 
 
 def _spread(columns: F64) -> float:
@@ -201,11 +196,11 @@ class Grid:
     inside: F64
 
     @classmethod
-    def of(cls, scene: Scene, appearance: Appearance, factor: float) -> Grid:
+    def of(cls, scene: Scene, appearance: Appearance, fineness: Fineness) -> Grid:
         """Choose the grid.
 
-        Steps are in proportion to the scene's typical extent of a Gaussian, or of the space
-        between Gaussians where there are no scales.
+        Without a rendered sensitivity, steps are in proportion to the scene's typical extent of a
+        Gaussian, or of the space between Gaussians where there are no scales.
         """
         xyz = scene.stack(("x", "y", "z"))
         if not scene.count:
@@ -214,8 +209,13 @@ class Grid:
         if not appearance.features[:, :3].any():
             box = float(np.ptp(xyz, axis=0).max())
             size = box / scene.count ** (1 / 3)
-        base = POSITION_STEP * factor * max(size, float(np.abs(xyz).max()) * 1e-9, 1e-12)
-        octaves = appearance.log2_step(GroupKind.POSITION_FINE)
+        base = appearance.base_step(GroupKind.POSITION_FINE, fineness.error)
+        if base is None:
+            base = POSITION_STEP * fineness.factor * size
+        base = max(base, float(np.abs(xyz).max()) * 1e-9, 1e-12)
+        known = np.ones(FEATURES, np.bool_)
+        slopes = appearance.slopes(GroupKind.POSITION_FINE, known)
+        octaves = (appearance.features - appearance.median) @ slopes
         refined = appearance.features.any()
         step = base * float(np.exp2(np.quantile(octaves, 0.95))) if refined else base
         low = xyz.min(axis=0)
@@ -235,5 +235,5 @@ def fine_rule(
     """Fine bits per axis: ``log2(coarse / wanted step)``, rounded."""
     offset = float(np.log2(coarse / base))
     return step_rule(
-        GroupKind.POSITION_FINE, appearance.median, codings, -1.0, offset, 0, FINE_BITS_MAX
+        GroupKind.POSITION_FINE, appearance, codings, -1.0, offset, 0, FINE_BITS_MAX
     )

@@ -12,7 +12,8 @@ from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.options import EncodeOptions
-from csgs_codec.encoder.plan import KIND_OF_ROLE, Appearance, plan_group
+from csgs_codec.encoder.appearance import Appearance
+from csgs_codec.encoder.plan import KIND_OF_ROLE, plan_group, sensitivity_coding
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, sentinel_labels
 from csgs_codec.errors import PlyError
 from csgs_codec.limits import MAX_CHANNELS, MAX_GROUPS
@@ -103,6 +104,8 @@ def plan_script(prepared: Prepared, appearance: Appearance, options: EncodeOptio
         return [group for group in prepared.groups if group.role is role]
 
     plan = [Planned(GroupKind.POSITION, "position", ("x", "y", "z"))]
+    if appearance.sensitivity is not None:
+        plan.append(planner.sensitivity())
     plan += planner.residual([*groups(Role.OPACITY), *groups(Role.SCALE)])
     if len(plan) > 1:
         plan.append(Planned(GroupKind.POSITION_FINE, "position_fine"))
@@ -121,6 +124,11 @@ class _Planner:
         self._scene, self._appearance, self._options = scene, appearance, options
         self._codings: dict[GroupKind, GroupCoding] = {}
 
+    def sensitivity(self) -> Planned:
+        coding = sensitivity_coding(self._appearance)
+        self._codings[GroupKind.SENSITIVITY] = coding
+        return Planned(GroupKind.SENSITIVITY, "sensitivity", coding=coding)
+
     def residual(self, groups: Iterable[Group]) -> list[Planned]:
         return [self._residual(group, None) for group in groups]
 
@@ -129,7 +137,7 @@ class _Planner:
             raise PlyError(f"group {group.name} has more than {MAX_CHANNELS} properties")
         kind = KIND_OF_ROLE[group.role]
         coding = plan_group(
-            group, self._scene, self._appearance, self._codings, self._options.step_factor, silent
+            group, self._scene, self._appearance, self._codings, self._options.fineness, silent
         )
         self._codings[kind] = coding
         return Planned(kind, group.name, group.columns, coding, silent=silent)

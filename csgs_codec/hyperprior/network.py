@@ -18,7 +18,7 @@ from csgs_codec.errors import CorruptError
 from csgs_codec.hyperprior.contexts import ContextLayout
 from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.fixed_point import shift_round
-from csgs_codec.numerics.mlp import IntegerMlp, Layer
+from csgs_codec.numerics.mlp import EXACT_BOUND, IntegerMlp, Layer
 from csgs_codec.numerics.side import decode_integers, encode_integers
 
 U8 = NDArray[np.uint8]
@@ -68,6 +68,16 @@ class GroupNetwork:
         index -= SCALE_INDEX_PER_CLASS * classes[:, None].astype(np.int32)
         scale_index = np.clip(index, 0, _SCALE_INDEX_MAX).astype(np.uint8)
         return outputs[:, :channels].copy(), scale_index
+
+    def with_scale_offsets(self, offsets: NDArray[np.int64]) -> GroupNetwork:
+        """The same network with its scale indices shifted by channel, shape (channels,)."""
+        *hidden, last = self.mlp.layers
+        bias = last.bias.astype(np.int64)
+        bias[len(bias) // 2 :] += offsets << (6 + last.shift)
+        shifted = Layer(last.weights, bias.astype(np.int32), last.shift)
+        if shifted.largest_sum() >= EXACT_BOUND or int(np.abs(bias).max()) >= 1 << 24:
+            return self
+        return GroupNetwork(self.group, self.layout, IntegerMlp([*hidden, shifted]))
 
     def write(self) -> bytes:
         """Serialise as a NETW payload."""

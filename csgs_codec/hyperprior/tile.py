@@ -109,7 +109,8 @@ class Tile:
             return None if found is None or found >= group else self.values(found)[rows]
 
         scales, opacity = decoded(GroupKind.SCALE), decoded(GroupKind.OPACITY)
-        return features_of(scales, opacity, rows.stop - rows.start)
+        sensitivity = decoded(GroupKind.SENSITIVITY)
+        return features_of(scales, opacity, sensitivity, rows.stop - rows.start)
 
     def step_classes(self, group: int, rule: StepRule, layer: int) -> NDArray[np.int8]:
         """Step classes of a layer for a group with the given rule."""

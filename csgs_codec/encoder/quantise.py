@@ -1,0 +1,89 @@
+"""Rate-distortion-optimised choice of residual symbols.
+
+Each symbol minimises ``weight * (r - k)**2 + LAMBDA * bits(k)``, where ``r`` is the residual in
+steps and ``bits`` is what the table of the predicted scale charges. ``LAMBDA`` is the slope of the
+rate-distortion curve of a uniform quantiser at high rate, so a weight of 1 means that the step
+already is the right one for the Gaussian; a smaller weight lets errors grow where pictures do not
+see them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.numerics.residuals import escape_orders
+from csgs_codec.numerics.tables import PRECISION, half_widths, laplace_tables
+
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+I32 = NDArray[np.int32]
+
+LAMBDA = 0.115
+_LARGEST_SEARCHED = 127
+
+
+@cache
+def symbol_bits() -> NDArray[np.float32]:
+    """Bits of ``|k|`` under each table, shape (64, 128); infinite where nothing but 0 is coded."""
+    tables, half = laplace_tables(), half_widths()
+    bits = np.full((len(half), _LARGEST_SEARCHED + 1), np.inf, np.float32)
+    bits[0, 0] = 0.0
+    for index in range(1, len(half)):
+        h = int(half[index])
+        frequency = np.diff(tables.cdf[index].astype(np.float64))
+        cost = PRECISION - np.log2(frequency[: 2 * h + 2])
+        bits[index, : h + 1] = cost[h : 2 * h + 1]
+        beyond = np.arange(h + 1, _LARGEST_SEARCHED + 1)
+        order = int(escape_orders(np.array([index], np.uint8))[0])
+        prefix = np.floor(np.log2(beyond - h - 1 + (1 << order)))
+        bits[index, h + 1 :] = cost[2 * h + 1] + 2 * prefix + 2 - order
+    return bits
+
+
+def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) -> I32:
+    """Choose the symbols of residuals.
+
+    Parameters
+    ----------
+    residual : ndarray of float64, shape (n, channels)
+        In steps.
+    scale_index : ndarray of uint8, shape (n, channels)
+    weight : ndarray of float64, shape (n,), optional
+        What a squared error of one step costs, relative to what the step was chosen for.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, channels)
+        0 where the scale index is 0.
+    """
+    bits = symbol_bits()
+    size = np.abs(residual)
+    nearest = np.rint(size)
+    unit = LAMBDA / (np.ones(len(residual)) if weight is None else weight)[:, None]
+    best = nearest.copy()
+    cost = np.full(residual.shape, np.inf)
+    searched = np.minimum(nearest, _LARGEST_SEARCHED).astype(np.intp)
+    for candidate in (searched, np.maximum(searched - 1, 0), np.zeros_like(searched)):
+        total = (size - candidate) ** 2 + unit * bits[scale_index, candidate]
+        better = (total < cost) & (nearest <= _LARGEST_SEARCHED)
+        best[better] = candidate[better]
+        cost[better] = total[better]
+    best[scale_index == 0] = 0
+    return (np.sign(residual) * best).astype(np.int32)
+
+
+def scale_offsets(k: I32, scale_index: U8) -> NDArray[np.int64]:
+    """Shift of each channel's scale index that makes its symbols cheapest, shape (channels,)."""
+    bits = symbol_bits()
+    size = np.minimum(np.abs(k), _LARGEST_SEARCHED)
+    shifts = np.arange(-8, 4)
+    live = scale_index > 0
+    index = scale_index.astype(np.int64)
+    costs = np.empty((len(shifts), k.shape[1]))
+    for place, shift in enumerate(shifts):
+        moved = np.clip(index + shift, 1, len(bits) - 1)
+        costs[place] = np.where(live, bits[moved, size], 0.0).sum(axis=0)
+    return shifts[costs.argmin(axis=0)]

@@ -1,0 +1,134 @@
+"""Fit colours anew once geometry is quantised, to pictures of the original scene.
+
+For fixed geometry a picture is linear in the spherical harmonics, so conjugate gradients on the
+normal equations find the colours under which the quantised scene looks most like the original.
+Only pictures of the PLY itself are used. Few iterations and a pull towards the original colours
+keep views that were not looked at from getting worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.encoder.views import ROW_STRIDE, View
+from csgs_codec.render import influence_kernels, rasterise
+from csgs_codec.render.gaussians import RenderGaussians
+from csgs_codec.render.influence import BlendingWeights, directions
+from csgs_codec.render.rasterise import in_pieces
+
+F32 = NDArray[np.float32]
+
+
+@dataclass
+class _Look:
+    """One view of the quantised geometry."""
+
+    blending: BlendingWeights
+    basis: F32
+    clamped: NDArray[np.bool_]
+    missing: F32
+    squared: F32
+
+
+class ColourFit:
+    """The linear problem of the colours of a scene with quantised geometry.
+
+    Parameters
+    ----------
+    gaussians : RenderGaussians
+        Quantised geometry, present colours.
+    views : sequence of View
+    """
+
+    def __init__(self, gaussians: RenderGaussians, views: Sequence[View]) -> None:
+        self._count, self._width = gaussians.sh.shape[:2]
+        self._looks = [self._look(gaussians, view) for view in views]
+        self._squared = np.zeros((self._count, self._width), np.float32)
+        for look in self._looks:
+            self._squared += look.basis**2 * look.squared[:, None]
+
+    def _look(self, gaussians: RenderGaussians, view: View) -> _Look:
+        projection = rasterise.project(gaussians, view.camera)
+        tiles = rasterise.bin_tiles(projection)
+        raster = rasterise.forward(projection, tiles, projection.rgb)
+        blending = BlendingWeights.of(projection, tiles, raster, ROW_STRIDE)
+        missing = blending.planes(view.picture - raster.image)
+        basis = directions(gaussians, view.camera, self._width)
+        return _Look(
+            blending, basis, projection.clamped, missing, blending.squared(self._count)
+        )
+
+    def solve(self, iterations: int, free: slice, ridge: float) -> F32:
+        """Change of the coefficients, shape (n, K, 3), after some steps of conjugate gradients.
+
+        Parameters
+        ----------
+        iterations : int
+        free : slice
+            Coefficients that may change.
+        ridge : float
+            Pull towards no change, relative to the typical squared weight of a coefficient.
+        """
+        mask = np.zeros(self._width, np.float32)
+        mask[free] = 1.0
+        pull = np.float32(ridge * float(self._squared[:, free].mean()) + 1e-12)
+        scale = (mask / (self._squared + pull))[:, :, None]
+        change = np.zeros((self._count, self._width, 3), np.float32)
+        residual = self._gradient() * mask[None, :, None]
+        step = scale * residual
+        energy = float((residual * step).sum(dtype=np.float64))
+        for _ in range(iterations):
+            if energy <= 0:
+                break
+            curved = self._normal(step) * mask[None, :, None] + pull * step
+            length = energy / float((step * curved).sum(dtype=np.float64))
+            change += length * step
+            residual -= length * curved
+            scaled = scale * residual
+            before, energy = energy, float((residual * scaled).sum(dtype=np.float64))
+            step = scaled + (energy / before) * step
+        for look in self._looks:
+            look.missing -= look.blending.forward(self._shade(look, change))
+        return change
+
+    def absorb(self, change: F32) -> None:
+        """Take a change of the coefficients, shape (n, K, 3), as given."""
+        for look in self._looks:
+            look.missing -= look.blending.forward(self._shade(look, change))
+
+    def _gradient(self) -> F32:
+        total = np.zeros((self._count, self._width, 3), np.float32)
+        for look in self._looks:
+            self._unshade(look, look.blending.backward(look.missing, self._count), total)
+        return total
+
+    def _normal(self, change: F32) -> F32:
+        total = np.zeros_like(change)
+        for look in self._looks:
+            planes = look.blending.forward(self._shade(look, change))
+            self._unshade(look, look.blending.backward(planes, self._count), total)
+        return total
+
+    def _shade(self, look: _Look, change: F32) -> F32:
+        out = np.empty((self._count, 3), np.float32)
+        in_pieces(
+            lambda begin, end: influence_kernels.shade_rows(
+                begin, end, look.basis, change, look.clamped, out
+            ),
+            self._count,
+            4,
+        )
+        return out
+
+    def _unshade(self, look: _Look, values: F32, total: F32) -> None:
+        in_pieces(
+            lambda begin, end: influence_kernels.unshade_rows(
+                begin, end, look.basis, values, look.clamped, total
+            ),
+            self._count,
+            4,
+        )

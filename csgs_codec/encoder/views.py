@@ -1,0 +1,74 @@
+"""Pictures of the scene that an encoder looks at: how sensitive they are, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.container.kinds import GroupKind
+from csgs_codec.encoder.sensitivity import Sensitivity
+from csgs_codec.render import rasterise
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.gaussians import RenderGaussians
+from csgs_codec.render.influence import directions, influence
+
+F32 = NDArray[np.float32]
+_C0 = 0.28209479177387814
+ROW_STRIDE = 2
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera and the picture that it takes of the original, shape (height, width, 3)."""
+
+    camera: Camera
+    picture: F32
+
+
+def take_pictures(
+    gaussians: RenderGaussians,
+    cameras: Sequence[Camera],
+    tell: Callable[[float], None] = lambda share: None,
+) -> tuple[list[View], Sensitivity]:
+    """Render the original and measure what errors would do.
+
+    Parameters
+    ----------
+    gaussians : RenderGaussians
+    cameras : sequence of Camera
+    tell : callable
+        Called with the share done.
+    """
+    count, width = gaussians.count, gaussians.sh.shape[1]
+    sums = np.zeros((5, count))
+    seen = np.zeros((width, width))
+    views = []
+    for number, camera in enumerate(cameras):
+        projection = rasterise.project(gaussians, camera)
+        tiles = rasterise.bin_tiles(projection)
+        raster = rasterise.forward(projection, tiles, projection.rgb)
+        found = influence(gaussians, camera, projection, tiles, raster, ROW_STRIDE)
+        pixels = 3.0 * camera.width * camera.height * len(cameras)
+        slope = gaussians.opacity * (1 - gaussians.opacity)
+        measured = (
+            *(found.position, found.opacity * slope**2, found.log_scale, found.quaternion),
+            _C0**2 * found.colour,
+        )
+        for total, values in zip(sums, measured, strict=True):
+            total += values / pixels
+        basis = directions(gaussians, camera, width)
+        seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
+        views.append(View(camera, raster.image))
+        tell((number + 1) / len(cameras))
+    kinds = (
+        GroupKind.POSITION,
+        GroupKind.OPACITY,
+        GroupKind.SCALE,
+        GroupKind.ROTATION,
+        GroupKind.DC,
+    )
+    trace = max(float(np.trace(seen)), 1e-30)
+    return views, Sensitivity(dict(zip(kinds, sums, strict=True)), seen * width / trace)
