@@ -51,14 +51,14 @@ _MEASURED_AS = {
 # How much coarser than the small-error theory says: low rates, and effects that are not linear.
 _FUDGE = {
     GroupKind.OPACITY: 1.0,
-    GroupKind.SCALE: 1.0,
-    GroupKind.POSITION_FINE: 1.0,
+    GroupKind.SCALE: 1.15,
+    GroupKind.POSITION_FINE: 0.8,
     GroupKind.ROTATION: 1.0,
-    GroupKind.DC: 1.0,
-    GroupKind.SH: 1.0,
+    GroupKind.DC: 0.65,
+    GroupKind.SH: 0.4,
 }
 _COORDINATES = 18.0
-_FINER, _COARSER = 4.0, 2.5
+_FINER, _UNSEEN, _COARSER = 4.0, 4.0, 1.0
 _TINY = 1e-300
 
 
@@ -108,7 +108,11 @@ class Appearance:
             squared = squared * np.cosh(self.features[:, 3] / warps.OPACITY_KNEE) ** 2
         octaves = -0.5 * np.log2(squared + _TINY)
         middle = np.median(octaves)
-        return np.clip(octaves, middle - _FINER, middle + _COARSER)
+        octaves = np.clip(octaves, middle - _FINER, middle + _UNSEEN)
+        known = np.column_stack([self.features[:, :4], np.ones(len(octaves))])
+        typical = known @ np.linalg.lstsq(known, octaves, rcond=None)[0]
+        coarsest = np.minimum(typical, middle) + _COARSER
+        return np.minimum(octaves, coarsest)
 
     def _signalled(self) -> F64:
         """The two features that the file carries, shape (n, 2)."""

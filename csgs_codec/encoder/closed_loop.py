@@ -16,7 +16,7 @@ from csgs_codec.schema import Group, Role
 
 ITERATIONS = 5
 ITERATIONS_BEYOND_DC = 3
-RIDGE = 0.03
+FREEDOM = 0.01
 
 
 class ClosedLoop:
@@ -39,7 +39,7 @@ class ClosedLoop:
         gaussians = RenderGaussians.from_scene(geometry)
         self._fit = ColourFit(gaussians, self._views)
         self._sh = gaussians.sh
-        return self._changed(geometry, self._fit.solve(ITERATIONS, slice(0, None), RIDGE))
+        return self._changed(geometry, self._fit.solve(ITERATIONS, slice(0, None), FREEDOM))
 
     def fit_beyond_dc(self, scene: Scene, decoded_dc: dict[str, NDArray[np.generic]]) -> Scene:
         """SH for a scene whose DC is now decoded."""
@@ -49,7 +49,7 @@ class ClosedLoop:
         self._sh = self._sh + change
         self._fit.absorb(change)
         decoded = replace(scene, columns={**scene.columns, **decoded_dc})
-        return self._changed(decoded, self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), RIDGE))
+        return self._changed(decoded, self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), FREEDOM))
 
     def _changed(self, scene: Scene, change: NDArray[np.float32]) -> Scene:
         self._sh = self._sh + change

@@ -28,6 +28,7 @@ from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
+from csgs_codec.encoder.look import Look, look_at
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.appearance import Appearance
@@ -85,25 +86,22 @@ def encode(
     tell = progress or (lambda text, share: None)
     tell("reading", 0.0)
     prepared = prepare(scene, options)
-    encoder = _Encoder(prepared, options, tell)
+    tell("looking", 0.01)
+    look = look_at(prepared.scene, options, lambda share: tell("looking", 0.01 + 0.19 * share))
+    encoder = _Encoder(prepared, look, options, tell)
     data, extra_notes = encoder.run()
     tell("verifying", 0.95)
     _verify(data, encoder.coded)
     tell("done", 1.0)
-    return EncodeResult(data, prepared.notes + extra_notes, encoder.group_bits)
-
-
-def look_at(prepared, options):
-    return [], None
+    return EncodeResult(data, prepared.notes + look.notes + extra_notes, encoder.group_bits)
 
 
 class _Encoder:
-    def __init__(self, prepared: Prepared, options: EncodeOptions, tell: Progress) -> None:
+    def __init__(self, prepared: Prepared, look: Look, options: EncodeOptions, tell: Progress) -> None:
         self._prepared, self._options, self._tell = prepared, options, tell
         self._scene = prepared.scene
-        views, sensitivity = look_at(prepared, options)
-        self._appearance = Appearance(prepared.scene, prepared.groups, sensitivity)
-        self._loop = ClosedLoop(prepared.groups, views) if views else None
+        self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
+        self._loop = ClosedLoop(prepared.groups, look.views) if look.views else None
         self._script = plan_script(prepared, self._appearance, options)
         self.coded: CodedScene
 
@@ -124,7 +122,7 @@ class _Encoder:
         rows = [partition.tile_rows(t) for t in range(header.tiles)]
         table_payload = self._start(header, partition, rows)
         for index, planned in enumerate(self._script.groups):
-            self._tell(planned.name, 0.05 + 0.85 * index / len(self._script.groups))
+            self._tell(planned.name, 0.2 + 0.7 * index / len(self._script.groups))
             self._code(index, planned, rows, grid)
         self._tell("entropy coding", 0.9)
         manifest = self._manifest()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from csgs_codec.encoder.plan import Fineness
+from csgs_codec.render.cameras import Camera
 from csgs_codec.errors import UnsupportedError
 
 
@@ -46,6 +47,10 @@ class EncodeOptions:
         Inputs of the hyperprior.
     seed : int
         Seed of the hyperprior's training.
+    look : bool
+        Whether pictures of the scene decide where bits go; without, it is a guess.
+    cameras : tuple of Camera, optional
+        From where to look; chosen automatically by default.
     """
 
     quality: float = 75.0
@@ -55,6 +60,8 @@ class EncodeOptions:
     priority: Literal["rgb", "semantic"] = "rgb"
     inputs: Inputs = Inputs()
     seed: int = 0
+    look: bool = True
+    cameras: tuple[Camera, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:

@@ -40,11 +40,14 @@ _CLASS_LIMITS = {
     GroupKind.DC: (-6, 6),
     GroupKind.SH: (-6, 8),
 }
-_LARGEST_STEP = {GroupKind.OPACITY: 1.0, GroupKind.SCALE: 0.5, GroupKind.ROTATION: 0.5}
+_OPA = 1.0
+_SCA = 0.35
+_LARGEST_STEP = {GroupKind.OPACITY: _OPA, GroupKind.SCALE: _SCA, GroupKind.ROTATION: 0.5}
 _NEGLIGIBLE_SPREAD = 0.15
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
 _RIDGE = 0.02
+_COARSE_QUANTILE = 0.7
 _FEATURE_SOURCES = (
     ((0, 1, 2), GroupKind.SCALE),
     ((3,), GroupKind.OPACITY),
@@ -129,7 +132,8 @@ def plan_group(
     step = appearance.base_step(kind, fineness.error)
     if step is None:
         step = PROXY_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * fineness.factor
-    step = min(step, _LARGEST_STEP.get(kind, np.inf))
+    largest = _LARGEST_STEP.get(kind, np.inf)
+    step = min(step, largest)
     transform = None
     if kind in TRANSFORMED_KINDS:
         heavy = weights if kind is GroupKind.SH else np.ones(len(columns))
@@ -145,6 +149,8 @@ def plan_group(
     rule = StepRule()
     if kind in _CLASS_LIMITS and (appearance.sensitivity is not None or kind is not GroupKind.OPACITY):
         low, high = _CLASS_LIMITS[kind]
+        if np.isfinite(largest):
+            high = min(high, int(2.0 * np.log2(largest / step)))
         rule = step_rule(kind, appearance, codings, 2.0, 0.0, low, high)
     return GroupCoding(kind, step, centre, rule, transform)
 
@@ -217,7 +223,7 @@ class Grid:
         slopes = appearance.slopes(GroupKind.POSITION_FINE, known)
         octaves = (appearance.features - appearance.median) @ slopes
         refined = appearance.features.any()
-        step = base * float(np.exp2(np.quantile(octaves, 0.95))) if refined else base
+        step = base * float(np.exp2(np.quantile(octaves, _COARSE_QUANTILE))) if refined else base
         low = xyz.min(axis=0)
         cells = np.floor((xyz - low) / step)
         return cls(

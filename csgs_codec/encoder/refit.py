@@ -21,6 +21,7 @@ from csgs_codec.render.influence import BlendingWeights, directions
 from csgs_codec.render.rasterise import in_pieces
 
 F32 = NDArray[np.float32]
+_TINY = 1e-12
 
 
 @dataclass
@@ -47,6 +48,7 @@ class ColourFit:
     def __init__(self, gaussians: RenderGaussians, views: Sequence[View]) -> None:
         self._count, self._width = gaussians.sh.shape[:2]
         self._looks = [self._look(gaussians, view) for view in views]
+        self._variance = gaussians.sh.var(axis=0, dtype=np.float64).mean(axis=1)
         self._squared = np.zeros((self._count, self._width), np.float32)
         for look in self._looks:
             self._squared += look.basis**2 * look.squared[:, None]
@@ -62,7 +64,7 @@ class ColourFit:
             blending, basis, projection.clamped, missing, blending.squared(self._count)
         )
 
-    def solve(self, iterations: int, free: slice, ridge: float) -> F32:
+    def solve(self, iterations: int, free: slice, freedom: float) -> F32:
         """Change of the coefficients, shape (n, K, 3), after some steps of conjugate gradients.
 
         Parameters
@@ -70,12 +72,13 @@ class ColourFit:
         iterations : int
         free : slice
             Coefficients that may change.
-        ridge : float
-            Pull towards no change, relative to the typical squared weight of a coefficient.
+        freedom : float
+            Variance that changes are expected to have, relative to that of the coefficients.
         """
         mask = np.zeros(self._width, np.float32)
         mask[free] = 1.0
-        pull = np.float32(ridge * float(self._squared[:, free].mean()) + 1e-12)
+        error = float(np.mean([np.mean(look.missing**2) for look in self._looks]))
+        pull = (error / (freedom * self._variance + _TINY)).astype(np.float32)
         scale = (mask / (self._squared + pull))[:, :, None]
         change = np.zeros((self._count, self._width, 3), np.float32)
         residual = self._gradient() * mask[None, :, None]
@@ -84,7 +87,7 @@ class ColourFit:
         for _ in range(iterations):
             if energy <= 0:
                 break
-            curved = self._normal(step) * mask[None, :, None] + pull * step
+            curved = self._normal(step) * mask[None, :, None] + pull[:, None] * step
             length = energy / float((step * curved).sum(dtype=np.float64))
             change += length * step
             residual -= length * curved

@@ -18,6 +18,7 @@ from csgs_codec.render.influence import directions, influence
 F32 = NDArray[np.float32]
 _C0 = 0.28209479177387814
 ROW_STRIDE = 2
+MEASURED_STRIDE = 4
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,29 @@ class View:
 def take_pictures(
     gaussians: RenderGaussians,
     cameras: Sequence[Camera],
+    pictures: int,
     tell: Callable[[float], None] = lambda share: None,
-) -> tuple[list[View], Sensitivity]:
+) -> tuple[list[View], Sensitivity, float]:
     """Render the original and measure what errors would do.
 
     Parameters
     ----------
     gaussians : RenderGaussians
     cameras : sequence of Camera
+    pictures : int
+        Of how many cameras, evenly picked, the pictures are kept.
     tell : callable
         Called with the share done.
+
+    Returns
+    -------
+    views : list of View
+    sensitivity : Sensitivity
+        Over all cameras.
+    seen : float
+        Share of the Gaussians that change any picture.
     """
+    kept = set(np.linspace(0, len(cameras) - 1, min(pictures, len(cameras))).astype(int).tolist())
     count, width = gaussians.count, gaussians.sh.shape[1]
     sums = np.zeros((5, count))
     seen = np.zeros((width, width))
@@ -50,7 +63,7 @@ def take_pictures(
         projection = rasterise.project(gaussians, camera)
         tiles = rasterise.bin_tiles(projection)
         raster = rasterise.forward(projection, tiles, projection.rgb)
-        found = influence(gaussians, camera, projection, tiles, raster, ROW_STRIDE)
+        found = influence(gaussians, camera, projection, tiles, raster, MEASURED_STRIDE)
         pixels = 3.0 * camera.width * camera.height * len(cameras)
         slope = gaussians.opacity * (1 - gaussians.opacity)
         measured = (
@@ -61,7 +74,8 @@ def take_pictures(
             total += values / pixels
         basis = directions(gaussians, camera, width)
         seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
-        views.append(View(camera, raster.image))
+        if number in kept:
+            views.append(View(camera, raster.image))
         tell((number + 1) / len(cameras))
     kinds = (
         GroupKind.POSITION,
@@ -71,4 +85,5 @@ def take_pictures(
         GroupKind.DC,
     )
     trace = max(float(np.trace(seen)), 1e-30)
-    return views, Sensitivity(dict(zip(kinds, sums, strict=True)), seen * width / trace)
+    measured_all = Sensitivity(dict(zip(kinds, sums, strict=True)), seen * width / trace)
+    return views, measured_all, float((sums[-1] > 0).mean())

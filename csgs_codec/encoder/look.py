@@ -1,0 +1,96 @@
+"""Decide from where an encoder looks at a scene, and look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+
+import numpy as np
+
+from csgs_codec.encoder.options import EncodeOptions
+from csgs_codec.encoder.sensitivity import Sensitivity
+from csgs_codec.encoder.views import View, take_pictures
+from csgs_codec.errors import CameraError, UnsupportedError
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.gaussians import RenderGaussians
+from csgs_codec.scene import Scene
+
+MEASURED_VIEWS = 96
+AUTO_VIEWS = 48
+PICTURES = 24
+LARGEST_SIDE = 512
+_SMALL_SCENE = 20_000
+_LEAST_SEEN = 0.02
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.
+
+    Attributes
+    ----------
+    views : list of View
+        Pictures to fit colours to; empty if none could be taken.
+    sensitivity : Sensitivity, optional
+    notes : list of str
+    """
+
+    views: list[View] = field(default_factory=list)
+    sensitivity: Sensitivity | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None]) -> Look:
+    """Take pictures of a scene whose values are finite.
+
+    Raises
+    ------
+    CameraError
+        The given cameras see nothing of the scene.
+    UnsupportedError
+        Cameras are given, and the scene cannot be rendered.
+    """
+    if not options.look or not scene.count:
+        return Look()
+    try:
+        if find_spec("numba") is None:
+            raise UnsupportedError("rendering needs numba")
+        gaussians = RenderGaussians.from_scene(scene)
+        cameras = _cameras(gaussians, options.cameras)
+    except UnsupportedError as error:
+        if options.cameras is not None:
+            raise
+        return Look(notes=[f"steps are estimated without pictures: {error.message}"])
+    views, sensitivity, seen = take_pictures(gaussians, cameras, PICTURES, tell)
+    if seen < _LEAST_SEEN:
+        if options.cameras is not None:
+            raise CameraError(f"the cameras see {100 * seen:.1f} % of the Gaussians")
+        return Look(notes=["steps are estimated without pictures: no view shows the scene"])
+    return Look(views, sensitivity)
+
+
+def _cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -> list[Camera]:
+    small = gaussians.count < _SMALL_SCENE
+    side = LARGEST_SIDE // 2 if small else LARGEST_SIDE
+    if given is not None:
+        if not given:
+            raise CameraError("no cameras are given")
+        chosen = np.unique(np.linspace(0, len(given) - 1, MEASURED_VIEWS).astype(int))
+        return [shrunk(given[i], side) for i in chosen]
+    from csgs_codec.render.auto_cameras import place_cameras
+
+    return place_cameras(gaussians, AUTO_VIEWS // 2 if small else AUTO_VIEWS, side, side)
+
+
+def shrunk(camera: Camera, side: int) -> Camera:
+    """A camera with at most the pixels of a square picture of this side."""
+    factor = side / np.sqrt(camera.width * camera.height)
+    if factor >= 1.0:
+        return camera
+    width = max(1, round(camera.width * factor))
+    height = max(1, round(camera.height * factor))
+    scale = np.diag([width / camera.width, height / camera.height, 1.0])
+    return replace(
+        camera, width=width, height=height, intrinsics=scale @ camera.intrinsics
+    )
