@@ -55,5 +55,9 @@ class PlyError(CsgsError):
     """The PLY is malformed or cannot be encoded as it is."""
 
 
+class CameraError(CsgsError):
+    """The cameras cannot be read or make no sense."""
+
+
 class OutputExistsError(CsgsError):
     """The output is there already and overwriting was not asked for."""

@@ -13,10 +13,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from csgs_codec.errors import UnsupportedError
-from csgs_codec.render.cameras import Camera
+from csgs_codec.render.cameras import Camera, read_cameras
 from csgs_codec.render.gaussians import Floats, RenderGaussians
 
-__all__ = ["Camera", "RenderGaussians", "backend", "render"]
+__all__ = ["Camera", "RenderGaussians", "backend", "read_cameras", "render"]
 
 
 @cache
