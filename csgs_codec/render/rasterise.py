@@ -8,6 +8,7 @@ by camera z with ties by row.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from csgs_codec.render.gaussians import Floats, RenderGaussians
 
 TILE = kernels.TILE
 _PIECES_PER_THREAD = 12
+_inside = threading.local()
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def threads() -> int:
 def in_pieces(work: Callable[[int, int], object], count: int, per_thread: int = 1) -> None:
     """Call ``work(begin, end)`` on pieces of ``range(count)``, in parallel.
 
+    Inside such a piece everything is serial, so that small pictures can be rendered side by side.
+
     Parameters
     ----------
     work : callable
@@ -144,13 +148,18 @@ def in_pieces(work: Callable[[int, int], object], count: int, per_thread: int = 
         Pieces for each thread: more of them balance uneven work.
     """
     workers = threads()
-    pieces = max(1, min(count, workers * per_thread)) if workers > 1 else 1
-    edges = [count * k // pieces for k in range(pieces + 1)]
-    if pieces == 1:
+    pieces = min(count, workers * per_thread)
+    if workers == 1 or pieces <= 1 or getattr(_inside, "piece", False):
         work(0, count)
         return
+    edges = [count * k // pieces for k in range(pieces + 1)]
+
+    def piece(begin: int, end: int) -> None:
+        _inside.piece = True
+        work(begin, end)
+
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(work, edges[:-1], edges[1:]):
+        for _ in pool.map(piece, edges[:-1], edges[1:]):
             pass
 
 
@@ -183,7 +192,7 @@ def bin_tiles(projection: Projection) -> TileLists:
     """
     tiles_x, tiles_y = -(-projection.width // TILE), -(-projection.height // TILE)
     order = kernels.depth_order(projection.depth, projection.visible)
-    parts = threads()
+    parts = 1 if getattr(_inside, "piece", False) else threads()
     edges = [len(order) * k // parts for k in range(parts + 1)]
     cursors = np.zeros((parts, tiles_x * tiles_y), np.int64)
 
