@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from csgs_codec.errors import (
+    CameraError,
     CorruptError,
     CsgsError,
     LimitError,
@@ -36,6 +37,7 @@ class ExitCode(IntEnum):
     UNSUPPORTED = 5
     LIMIT = 6
     PLY = 7
+    BAD_CAMERAS = 8
 
 
 _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
@@ -44,6 +46,7 @@ _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
     (UnsupportedError, ExitCode.UNSUPPORTED),
     (LimitError, ExitCode.LIMIT),
     (PlyError, ExitCode.PLY),
+    (CameraError, ExitCode.BAD_CAMERAS),
     (OutputExistsError, ExitCode.USAGE),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from csgs_codec.errors import (
+    CameraError,
     CorruptError,
     CsgsError,
     FormatError,
@@ -64,6 +65,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "BITSTREAM_VERSION",
+    "CameraError",
     "CorruptError",
     "CsgsError",
     "EncodeOptions",

@@ -56,7 +56,7 @@ class PlyError(CsgsError):
 
 
 class CameraError(CsgsError):
-    """A camera file is malformed, or its cameras do not fit the scene."""
+    """The cameras cannot be read or make no sense."""
 
 
 class OutputExistsError(CsgsError):

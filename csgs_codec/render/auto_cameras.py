@@ -1,0 +1,256 @@
+"""Views for a scene that comes without cameras: what a person would look at, from where they stand.
+
+Training puts many small, opaque Gaussians where the photographs looked. Their middle is the focus.
+Candidates stand around it at several distances and look at it; each is rendered very small and
+scored: the picture is covered, nothing hangs in front of the lens, the focus is not hidden, what is
+seen is sharp and varied. The best are taken one by one, each keeping its distance from the others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.errors import CameraError
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.gaussians import Floats, RenderGaussians
+
+Vector = NDArray[np.float64]
+_CANDIDATES = 240
+_DRAWN = 24_000
+_WIDTH, _HEIGHT = 64, 48
+_FIELD_OF_VIEW = math.radians(60)
+_DISTANCES = (1.6, 2.4, 3.0, 3.6, 4.3)
+_ELEVATION = (8.0, 70.0)
+_ALIGNED = math.cos(math.radians(10))
+_DEFAULT_UP = np.array([0.0, -1.0, 0.0])
+
+
+@dataclass(frozen=True)
+class _Focus:
+    """Where to look: point, distance that holds a quarter and a half of the weight, axes."""
+
+    point: Vector
+    quarter: float
+    half: float
+    axes: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Direction from the focus, distance, and how good the view is."""
+
+    direction: Vector
+    distance: float
+    coverage: float
+    centre: float
+    quality: float
+
+
+def place_cameras(
+    gaussians: RenderGaussians, count: int = 24, width: int = 512, height: int = 512
+) -> list[Camera]:
+    """Choose views of a scene without any camera information; deterministic.
+
+    Parameters
+    ----------
+    gaussians : RenderGaussians
+    count : int
+    width, height : int
+        Of the pictures that the cameras take.
+
+    Returns
+    -------
+    list of Camera
+        The best first.
+
+    Raises
+    ------
+    CameraError
+        The scene shows nothing.
+    """
+    random = np.random.default_rng(0)
+    focus = _find_focus(gaussians)
+    drawn = _thin_out(gaussians, random)
+    candidates = _score_all(drawn, focus, _sphere(max(_CANDIDATES, 4 * count)), random)
+    up, scores = _up_and_scores(candidates, focus)
+    focal = max(width, height) / 2 / math.tan(_FIELD_OF_VIEW / 2)
+    intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    cameras = []
+    for number, k in enumerate(_spread_out(candidates, scores, count)):
+        eye = focus.point + candidates[k].distance * candidates[k].direction
+        view = look_at(eye, focus.point, up)
+        cameras.append(Camera(f"auto_{number:03d}", width, height, intrinsics, view))
+    return cameras
+
+
+def look_at(eye: Vector, target: Vector, up: Vector) -> NDArray[np.float64]:
+    """World-to-camera matrix (4, 4) of an upright camera."""
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(forward, up)
+    if np.linalg.norm(right) < 1e-6:
+        right = np.cross(forward, np.eye(3)[int(np.argmin(np.abs(forward)))])
+    right /= np.linalg.norm(right)
+    view = np.eye(4)
+    view[:3, :3] = right, np.cross(forward, right), forward
+    view[:3, 3] = -view[:3, :3] @ eye
+    return view
+
+
+def _sizes(gaussians: RenderGaussians) -> Vector:
+    """Side of a square as large as the largest cross section, shape (n,)."""
+    ordered = np.sort(gaussians.scales, axis=1).astype(np.float64)
+    return np.sqrt(ordered[:, 1] * ordered[:, 2])
+
+
+def _quantiles(values: Vector, weights: Vector, wanted: list[float]) -> Vector:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return np.interp(np.array(wanted) * total[-1], total, values[order])
+
+
+def _find_focus(gaussians: RenderGaussians) -> _Focus:
+    opacity, size = gaussians.opacity.astype(np.float64), _sizes(gaussians)
+    solid = (opacity > 0.1) & (size > 0)
+    if not solid.any():
+        raise CameraError("no cameras were given and the scene shows nothing to look at")
+    points, opacity, size = gaussians.means[solid].astype(np.float64), opacity[solid], size[solid]
+    low, high = _quantiles(size, opacity, [0.05, 0.95])
+    weight = opacity / np.clip(size, low, high)
+
+    def middle(weights: Vector) -> Vector:
+        return np.array([_quantiles(points[:, k], weights, [0.5])[0] for k in range(3)])
+
+    point = middle(weight)
+    for _ in range(3):
+        distance = np.linalg.norm(points - point, axis=1)
+        half = _quantiles(distance, weight, [0.5])[0]
+        point = middle(weight * (distance <= 2 * half))
+    distance = np.linalg.norm(points - point, axis=1)
+    quarter, half, most = _quantiles(distance, weight, [0.25, 0.5, 0.8])
+    near = distance <= min(1.5 * most, 4 * quarter)
+    offsets = (points[near] - point) * np.sqrt(weight[near] / weight[near].sum())[:, None]
+    axes = np.linalg.eigh(offsets.T @ offsets)[1].T
+    smallest = float(np.median(size))
+    return _Focus(point, max(float(quarter), smallest), max(float(half), smallest), axes)
+
+
+def _thin_out(gaussians: RenderGaussians, random: np.random.Generator) -> RenderGaussians:
+    """Some of the Gaussians, enlarged so that they cover as much, without higher harmonics."""
+    rows = np.flatnonzero(gaussians.opacity > 0.02)
+    if len(rows) > _DRAWN:
+        factor = math.sqrt(len(rows) / _DRAWN)
+        rows = np.sort(random.choice(rows, _DRAWN, replace=False))
+    else:
+        factor = 1.0
+    g = gaussians.select(rows)
+    sh = np.ascontiguousarray(g.sh[:, :1])
+    return RenderGaussians(g.means, g.quats, g.scales * np.float32(factor), g.opacity, sh)
+
+
+def _sphere(count: int) -> NDArray[np.float64]:
+    """Directions spread evenly, shape (count, 3)."""
+    height = 1 - (2 * np.arange(count) + 1) / count
+    turn = math.pi * (1 + math.sqrt(5)) * np.arange(count)
+    ring = np.sqrt(1 - height * height)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
+
+
+def _score_all(
+    gaussians: RenderGaussians,
+    focus: _Focus,
+    directions: NDArray[np.float64],
+    random: np.random.Generator,
+) -> list[_Candidate]:
+    from csgs_codec.render.rasterise import in_pieces
+
+    count = len(directions)
+    distances = focus.quarter * np.resize(_DISTANCES, count) * random.uniform(0.85, 1.15, count)
+    targets = focus.point + 0.1 * focus.half * random.normal(size=(count, 3))
+    found: list[_Candidate | None] = [None] * count
+
+    def some(begin: int, end: int) -> None:
+        for k in range(begin, end):
+            found[k] = _score(gaussians, focus, directions[k], float(distances[k]), targets[k])
+
+    in_pieces(some, count, 8)
+    return [candidate for candidate in found if candidate is not None]
+
+
+def _score(
+    gaussians: RenderGaussians, focus: _Focus, direction: Vector, distance: float, target: Vector
+) -> _Candidate:
+    view = look_at(focus.point + distance * direction, target, focus.axes[0])
+    focal = _WIDTH / 2 / math.tan(_FIELD_OF_VIEW / 2)
+    lens = np.array([[focal, 0, _WIDTH / 2], [0, focal, _HEIGHT / 2], [0, 0, 1.0]])
+    rgb, alpha, depth, blur = _look(gaussians, Camera("", _WIDTH, _HEIGHT, lens, view))
+    inner = slice(_HEIGHT // 4, 3 * _HEIGHT // 4), slice(_WIDTH // 4, 3 * _WIDTH // 4)
+    crowded = float((alpha * (depth < 0.3 * distance)).mean())
+    hidden = float((alpha * (depth < 0.45 * distance))[inner].mean())
+    blurred = float((blur * alpha).sum() / max(alpha.sum(), 1e-3))
+    variety = min(float(rgb.std(axis=(0, 1)).mean()), 0.25) / 0.25
+    quality = 0.5 * variety - 3 * crowded - 2 * hidden - 5 * blurred
+    centre = min(1.0, 1.3 * float(alpha[inner].mean()))
+    return _Candidate(direction, distance, float(alpha.mean()), centre, quality)
+
+
+def _look(gaussians: RenderGaussians, camera: Camera) -> tuple[Floats, Floats, Floats, Floats]:
+    """Colours, alpha, mean depth and mean extent (in picture widths) of a small picture."""
+    from csgs_codec.render import rasterise
+
+    projection = rasterise.project(gaussians, camera)
+    extent = np.minimum(projection.radius.mean(axis=1) / 3 / camera.width, 1)
+    colours = np.column_stack([projection.rgb, projection.depth, extent.astype(np.float32)])
+    raster = rasterise.forward(projection, rasterise.bin_tiles(projection), colours)
+    alpha = 1 - raster.transmittance
+    solid: Floats = np.maximum(alpha, np.float32(1e-4))
+    return raster.image[..., :3], alpha, raster.image[..., 3] / solid, raster.image[..., 4] / solid
+
+
+def _up_and_scores(candidates: list[_Candidate], focus: _Focus) -> tuple[Vector, Vector]:
+    """The scene's up direction, and scores in which views from below an open scene are out.
+
+    A scene is open if most views are filled to the edges (there is a ground and surroundings) and
+    an object otherwise. An open scene is flat, and good views of it come from above; of an object,
+    a coordinate axis near the mean direction of good views is up.
+    """
+    directions = np.array([c.direction for c in candidates])
+    is_open = np.quantile([c.coverage for c in candidates], 0.75) > 0.85
+    shown = [2 * c.coverage if is_open else c.centre for c in candidates]
+    scores = np.array(shown) + np.array([c.quality for c in candidates])
+    best = np.argsort(-scores)[: len(candidates) // 6]
+    mean = directions[best].mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    flat = focus.axes[0] * np.copysign(1, focus.axes[0] @ mean)
+    axes = np.concatenate([np.eye(3), -np.eye(3)])
+    if is_open and flat @ mean > 0.4 * length:
+        along = axes @ flat
+        up = axes[int(np.argmax(along))] if along.max() > _ALIGNED else flat
+    elif length < 0.2:
+        return _DEFAULT_UP, scores
+    else:
+        along = axes @ mean / length
+        up = axes[int(np.argmax(along))] if along.max() > 0.8 else mean / length
+    if is_open:
+        elevation = np.degrees(np.arcsin(np.clip(directions @ up, -1, 1)))
+        low, high = _ELEVATION
+        scores = np.where((elevation > low) & (elevation < high), scores, scores - 100)
+    return up, scores
+
+
+def _spread_out(candidates: list[_Candidate], scores: Vector, count: int) -> list[int]:
+    """Indices of good candidates that look from different sides."""
+    directions = np.array([c.direction for c in candidates])
+    width = 0.35 * math.sqrt(24 / max(count, 1))
+    penalty = np.zeros(len(candidates))
+    chosen: list[int] = []
+    for _ in range(count):
+        k = int(np.argmax(scores - penalty))
+        chosen.append(k)
+        angle = np.arccos(np.clip(directions @ directions[k], -1, 1))
+        penalty += 1.2 * np.exp(-((angle / width) ** 2))
+        penalty[k] = np.inf
+    return chosen
