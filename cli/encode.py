@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from csgs_codec.cli.common import (
+    ByteSize,
     force_option,
     input_file,
     output_file,
@@ -19,13 +20,16 @@ from csgs_codec.cli.common import (
 from csgs_codec.errors import PlyError, UnsupportedError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import read_ply
+from csgs_codec.render.cameras import read_cameras
+
+PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 
 
 @click.command()
 @click.argument("source", metavar="SCENE.ply", type=input_file)
 @click.argument("target", metavar="OUT.csgs", type=output_file)
-@click.option("--quality", type=click.FloatRange(1, 100), default=75, show_default=True,
-              help="12.5 points halve every quantiser step.")  # fmt: skip
+@click.option("--quality", type=click.FloatRange(1, 100),
+              help="75 by default; 12.5 points halve every quantiser step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
 @click.option("--nan", type=click.Choice(["error", "drop", "keep"]), default="error",
@@ -34,6 +38,15 @@ from csgs_codec.io.ply import read_ply
               help="Keep the row order of the PLY; the cost is printed.")  # fmt: skip
 @click.option("--priority", type=click.Choice(["rgb", "semantic"]), default="rgb",
               show_default=True, help="What follows the base geometry and colour.")  # fmt: skip
+@click.option("--preset", type=click.Choice(sorted(PRESETS)),
+              help="archive, web or preview: a quality by name.")  # fmt: skip
+@click.option("--size", type=ByteSize(), help="Aim at a file of this size, e.g. 1.5MB.")
+@click.option("--psnr", type=click.FloatRange(10, 80),
+              help="Aim at this PSNR in dB of pictures against the original's.")  # fmt: skip
+@click.option("--cameras", type=click.Path(exists=True, path_type=Path),
+              help="Look from these cameras (transforms.json, cameras.json, COLMAP folder); "
+              "chosen automatically by default.")  # fmt: skip
+@click.option("--fast", is_flag=True, help="Do not look at pictures: faster, larger.")
 @click.option("--seed", type=int, default=0, help="Seed of the hyperprior's training.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 @force_option
@@ -42,17 +55,29 @@ from csgs_codec.io.ply import read_ply
 def main(
     source: Path,
     target: Path,
-    quality: float,
+    quality: float | None,
     semantic: tuple[str, ...],
     nan: str,
     order: str,
     priority: str,
+    preset: str | None,
+    size: int | None,
+    psnr: float | None,
+    cameras: Path | None,
+    fast: bool,
     seed: int,
     as_json: bool,
     force: bool,
 ) -> None:
     """Encode SCENE.ply as OUT.csgs and verify it by decoding."""
     check_target(target, force)
+    given = [n for n, v in (("quality", quality), ("preset", preset), ("size", size),
+                            ("psnr", psnr)) if v is not None]  # fmt: skip
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other")
+    if fast and (cameras or psnr):
+        raise click.UsageError("--fast takes no pictures, so neither --cameras nor --psnr")
+    seen = None if cameras is None else tuple(read_cameras(cameras))
     scene = read_ply(source)
     try:
         from csgs_codec.encoder import EncodeOptions, encode
@@ -61,12 +86,16 @@ def main(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
     options = EncodeOptions(
-        quality=quality,
+        quality=quality or PRESETS[preset or "web"],
         semantic=semantic,
         nan=nan,
         order=order,
         priority=priority,
         seed=seed,  # type: ignore[arg-type]
+        look=not fast,
+        cameras=seen,
+        size=size,
+        psnr=psnr,
     )
     try:
         with _Progress() as progress:

@@ -154,7 +154,9 @@ def _read_group(fields: FieldReader) -> GroupDeclaration:
     group = GroupDeclaration(GroupKind(kind), channels, columns)
     fixed = FIXED_SHAPES.get(group.kind, (channels, columns))
     fields.require((channels, columns) == fixed, f"shape does not fit group kind {kind}")
-    fields.require(bool(columns) or group.kind in COLUMNLESS_KINDS, f"group of kind {kind} has no columns")
+    fields.require(
+        bool(columns) or group.kind in COLUMNLESS_KINDS, f"group of kind {kind} has no columns"
+    )
     return group
 
 

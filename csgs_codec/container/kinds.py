@@ -34,7 +34,5 @@ RESIDUAL_KINDS = frozenset(
         GroupKind.SENSITIVITY,
     }
 )
-COLUMNLESS_KINDS = frozenset(
-    {GroupKind.POSITION_FINE, GroupKind.SENTINEL, GroupKind.SENSITIVITY}
-)
+COLUMNLESS_KINDS = frozenset({GroupKind.POSITION_FINE, GroupKind.SENTINEL, GroupKind.SENSITIVITY})
 LABEL_KINDS = frozenset({GroupKind.ID, GroupKind.SENTINEL})

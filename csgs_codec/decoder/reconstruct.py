@@ -153,7 +153,6 @@ class _Reconstruction:
         return values
 
 
-
 def positions_of(tools: Tools, tile: Tile, layer: int, fine: bool) -> NDArray[np.float64]:
     """Centres of the cells of a tile layer, of the fine ones where they are decoded, (n, 3)."""
     rows = tile.rows(layer)

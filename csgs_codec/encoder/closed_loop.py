@@ -45,11 +45,13 @@ class ClosedLoop:
         """SH for a scene whose DC is now decoded."""
         change = np.zeros_like(self._sh)
         for channel, name in enumerate(self._columns[Role.DC]):
-            change[:, 0, channel] = decoded_dc[name] - self._sh[:, 0, channel]
+            change[:, 0, channel] = decoded_dc[name].astype(np.float32) - self._sh[:, 0, channel]
         self._sh = self._sh + change
         self._fit.absorb(change)
         decoded = replace(scene, columns={**scene.columns, **decoded_dc})
-        return self._changed(decoded, self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), FREEDOM))
+        return self._changed(
+            decoded, self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), FREEDOM)
+        )
 
     def _changed(self, scene: Scene, change: NDArray[np.float32]) -> Scene:
         self._sh = self._sh + change

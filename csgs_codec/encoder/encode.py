@@ -20,10 +20,11 @@ from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.manifest import Manifest, NamedGroup
-from csgs_codec.decoder import parse
+from csgs_codec.decoder import decode, parse
 from csgs_codec.decoder.chunk import Tools
-from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.decoder.reconstruct import positions_of
+from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.fit import Effort
@@ -31,12 +32,12 @@ from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_la
 from csgs_codec.encoder.look import Look, look_at
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
-from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
 from csgs_codec.encoder.script import Planned, plan_script
+from csgs_codec.encoder.target import at_quality, search_psnr, search_size
 from csgs_codec.encoder.write import assemble
-from csgs_codec.errors import CorruptError
+from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.io.ply import elements_to_ply_bytes
 from csgs_codec.numerics.morton import encode_keys
@@ -59,11 +60,14 @@ class EncodeResult:
         What the user should be told (dropped rows, suspicious statistics, cost of row order).
     group_bits : dict of str to float
         Bits spent on each group in data chunks.
+    quality : float
+        The quality that was used, found where a size or a PSNR was the target.
     """
 
     data: bytes
     notes: list[str] = field(default_factory=list)
     group_bits: dict[str, float] = field(default_factory=dict)
+    quality: float = 0.0
 
 
 def encode(
@@ -82,22 +86,47 @@ def encode(
     ------
     PlyError
         The scene cannot be encoded as it is.
+    CameraError
+        The given cameras see nothing of it.
+    UnsupportedError
+        The wanted size or PSNR cannot be reached.
     """
     tell = progress or (lambda text, share: None)
     tell("reading", 0.0)
     prepared = prepare(scene, options)
     tell("looking", 0.01)
     look = look_at(prepared.scene, options, lambda share: tell("looking", 0.01 + 0.19 * share))
+    if options.psnr is not None and not look.views:
+        raise UnsupportedError("a PSNR can only be aimed at where pictures can be taken")
+
+    def attempt(quality: float) -> EncodeResult:
+        return _encode_once(prepared, look, at_quality(options, quality), tell)
+
+    if options.size is not None:
+        result = search_size(attempt, lambda made: len(made.data), options)
+    elif options.psnr is not None:
+        result = search_psnr(attempt, lambda made: decode(made.data), look.views, options)
+    else:
+        result = attempt(options.quality)
+    tell("done", 1.0)
+    return result
+
+
+def _encode_once(
+    prepared: Prepared, look: Look, options: EncodeOptions, tell: Progress
+) -> EncodeResult:
     encoder = _Encoder(prepared, look, options, tell)
     data, extra_notes = encoder.run()
     tell("verifying", 0.95)
     _verify(data, encoder.coded)
-    tell("done", 1.0)
-    return EncodeResult(data, prepared.notes + look.notes + extra_notes, encoder.group_bits)
+    notes = prepared.notes + look.notes + extra_notes
+    return EncodeResult(data, notes, encoder.group_bits, options.quality)
 
 
 class _Encoder:
-    def __init__(self, prepared: Prepared, look: Look, options: EncodeOptions, tell: Progress) -> None:
+    def __init__(
+        self, prepared: Prepared, look: Look, options: EncodeOptions, tell: Progress
+    ) -> None:
         self._prepared, self._options, self._tell = prepared, options, tell
         self._scene = prepared.scene
         self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
@@ -192,7 +221,9 @@ class _Encoder:
             per_tile = [latents[r] for r in rows]
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
-            cost = self._appearance.cost(planned.kind, planned.coding.step, self._options.fineness.error)
+            cost = self._appearance.cost(
+                planned.kind, planned.coding.step, self._options.fineness.error
+            )
             weights = None if cost is None else [cost[r] for r in rows]
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
 
@@ -214,7 +245,7 @@ class _Encoder:
         found = {}
         for index, planned in enumerate(self._script.groups):
             position = planned.kind is GroupKind.POSITION
-            if not position and index not in tools.networks or not planned.columns:
+            if (not position and index not in tools.networks) or not planned.columns:
                 continue
             whole = np.empty((scene.count, len(planned.columns)))
             for tile, members in zip(self.coded.tiles, rows, strict=True):

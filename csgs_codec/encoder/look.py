@@ -91,6 +91,4 @@ def shrunk(camera: Camera, side: int) -> Camera:
     width = max(1, round(camera.width * factor))
     height = max(1, round(camera.height * factor))
     scale = np.diag([width / camera.width, height / camera.height, 1.0])
-    return replace(
-        camera, width=width, height=height, intrinsics=scale @ camera.intrinsics
-    )
+    return replace(camera, width=width, height=height, intrinsics=scale @ camera.intrinsics)

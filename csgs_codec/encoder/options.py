@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from csgs_codec.encoder.plan import Fineness
-from csgs_codec.render.cameras import Camera
 from csgs_codec.errors import UnsupportedError
-
+from csgs_codec.render.cameras import Camera
 
 _ERROR_AT_75 = 10.0**-3.9
 
@@ -51,6 +50,10 @@ class EncodeOptions:
         Whether pictures of the scene decide where bits go; without, it is a guess.
     cameras : tuple of Camera, optional
         From where to look; chosen automatically by default.
+    size : int, optional
+        Bytes that the file may have; the quality is searched for.
+    psnr : float, optional
+        PSNR in dB that pictures of the decoded scene should have against the original's.
     """
 
     quality: float = 75.0
@@ -62,10 +65,18 @@ class EncodeOptions:
     seed: int = 0
     look: bool = True
     cameras: tuple[Camera, ...] | None = None
+    size: int | None = None
+    psnr: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise UnsupportedError(f"quality {self.quality} is outside 1 to 100")
+        if self.size is not None and self.psnr is not None:
+            raise UnsupportedError("size and psnr contradict each other")
+        if (self.size is not None and self.size < 1) or (self.psnr is not None and self.psnr <= 0):
+            raise UnsupportedError("a target must be positive")
+        if not self.look and (self.cameras is not None or self.psnr is not None):
+            raise UnsupportedError("cameras and psnr need pictures, which were switched off")
 
     @property
     def step_factor(self) -> float:

@@ -40,9 +40,7 @@ _CLASS_LIMITS = {
     GroupKind.DC: (-6, 6),
     GroupKind.SH: (-6, 8),
 }
-_OPA = 1.0
-_SCA = 0.35
-_LARGEST_STEP = {GroupKind.OPACITY: _OPA, GroupKind.SCALE: _SCA, GroupKind.ROTATION: 0.5}
+_LARGEST_STEP = {GroupKind.OPACITY: 1.0, GroupKind.SCALE: 0.35, GroupKind.ROTATION: 0.5}
 _NEGLIGIBLE_SPREAD = 0.15
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
@@ -147,7 +145,9 @@ def plan_group(
     else:
         centre = np.median(values, axis=0).astype(np.float32)
     rule = StepRule()
-    if kind in _CLASS_LIMITS and (appearance.sensitivity is not None or kind is not GroupKind.OPACITY):
+    if kind in _CLASS_LIMITS and (
+        appearance.sensitivity is not None or kind is not GroupKind.OPACITY
+    ):
         low, high = _CLASS_LIMITS[kind]
         if np.isfinite(largest):
             high = min(high, int(2.0 * np.log2(largest / step)))
@@ -160,7 +160,7 @@ def _sh_metric(appearance: Appearance, width: int) -> F64 | None:
     if appearance.sensitivity is None or width != 3 * (len(appearance.sensitivity.directions) - 1):
         return None
     bands = appearance.sensitivity.directions[1:, 1:]
-    return np.kron(np.eye(3), bands + _RIDGE * np.eye(len(bands)))
+    return np.asarray(np.kron(np.eye(3), bands + _RIDGE * np.eye(len(bands))), np.float64)
 
 
 def _without_negligible(
@@ -240,6 +240,4 @@ def fine_rule(
 ) -> StepRule:
     """Fine bits per axis: ``log2(coarse / wanted step)``, rounded."""
     offset = float(np.log2(coarse / base))
-    return step_rule(
-        GroupKind.POSITION_FINE, appearance, codings, -1.0, offset, 0, FINE_BITS_MAX
-    )
+    return step_rule(GroupKind.POSITION_FINE, appearance, codings, -1.0, offset, 0, FINE_BITS_MAX)

@@ -60,9 +60,7 @@ class ColourFit:
         blending = BlendingWeights.of(projection, tiles, raster, ROW_STRIDE)
         missing = blending.planes(view.picture - raster.image)
         basis = directions(gaussians, view.camera, self._width)
-        return _Look(
-            blending, basis, projection.clamped, missing, blending.squared(self._count)
-        )
+        return _Look(blending, basis, projection.clamped, missing, blending.squared(self._count))
 
     def solve(self, iterations: int, free: slice, freedom: float) -> F32:
         """Change of the coefficients, shape (n, K, 3), after some steps of conjugate gradients.

@@ -26,7 +26,7 @@ C3E, C3F = np.float32(1.865881662950577), np.float32(1.119528997770346)
 
 
 @njit(inline="always")
-def _basis(count, x, y, z, out):
+def basis_of(count, x, y, z, out):
     """Spherical harmonics of a unit direction, as gsplat orders and signs them."""
     out[0] = C0
     if count > 1:
@@ -44,7 +44,7 @@ def _basis(count, x, y, z, out):
 
 @njit(inline="always")
 def _basis_slopes(count, x, y, z, out):
-    """Derivatives of :func:`_basis` by x, y and z, shape (16, 3)."""
+    """Derivatives of :func:`basis_of` by x, y and z, shape (16, 3)."""
     out[:count] = ZERO
     if count > 1:
         out[1, 1], out[2, 2], out[3, 0] = -C1, C1, -C1
@@ -68,7 +68,7 @@ def _basis_slopes(count, x, y, z, out):
 
 
 @njit(inline="always")
-def _rotation(quats, i, out):
+def rotation_of(quats, i, out):
     """Matrix of a quaternion of any length, into ``out`` (3, 3); returns 1 / length."""
     w, x, y, z = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
     scale = ONE / math.sqrt(max(w * w + x * x + y * y + z * z, TINY))
@@ -92,7 +92,7 @@ def _rotation(quats, i, out):
 
 
 @njit(inline="always")
-def _limits(lens, width, height):
+def limits(lens, width, height):
     """Bounds of x/z and y/z in the Jacobian: 15 percent of the picture beyond each edge."""
     fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
     more_x, more_y = MARGIN * HALF * width / fx, MARGIN * HALF * height / fy
@@ -105,13 +105,14 @@ def _limits(lens, width, height):
 
 
 @njit(inline="always")
-def _to_camera(view, means, i, row):
+def to_camera(view, means, i, row):
+    """One coordinate of a mean in camera space."""
     x, y, z = means[i, 0], means[i, 1], means[i, 2]
     return view[row, 0] * x + view[row, 1] * y + view[row, 2] * z + view[row, 3]
 
 
 @njit(inline="always")
-def _half_covariance(view, rotation, scales, i, out):
+def half_covariance(view, rotation, scales, i, out):
     """Axes of the Gaussian in camera space, into ``out`` (3, 3)."""
     for row in range(3):
         for column in range(3):
@@ -145,22 +146,22 @@ def project_rows(
 ):
     """Project the Gaussians ``begin .. end - 1``; outputs of invisible ones stay as they are."""
     fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
-    x_low, x_high, y_low, y_high = _limits(lens, width, height)
+    x_low, x_high, y_low, y_high = limits(lens, width, height)
     rotation, axes = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
     basis = np.empty(16, np.float32)
     count = sh.shape[1]
     for i in range(begin, end):
-        z = _to_camera(view, means, i, 2)
+        z = to_camera(view, means, i, 2)
         if not (z >= NEAR and opacity[i] >= MIN_ALPHA):
             continue
-        x, y = _to_camera(view, means, i, 0), _to_camera(view, means, i, 1)
+        x, y = to_camera(view, means, i, 0), to_camera(view, means, i, 1)
         inverse = ONE / z
         across = z * min(x_high, max(x_low, x * inverse))
         down = z * min(y_high, max(y_low, y * inverse))
         j00, j02 = fx * inverse, -fx * across * inverse * inverse
         j11, j12 = fy * inverse, -fy * down * inverse * inverse
-        _rotation(quats, i, rotation)
-        _half_covariance(view, rotation, scales, i, axes)
+        rotation_of(quats, i, rotation)
+        half_covariance(view, rotation, scales, i, axes)
         a = b = c = ZERO
         for axis in range(3):
             u = j00 * axes[0, axis] + j02 * axes[2, axis]
@@ -192,7 +193,7 @@ def project_rows(
         visible[i] = True
         dx, dy, dz = means[i, 0] - eye[0], means[i, 1] - eye[1], means[i, 2] - eye[2]
         scale = ONE / math.sqrt(max(dx * dx + dy * dy + dz * dz, TINY))
-        _basis(count, dx * scale, dy * scale, dz * scale, basis)
+        basis_of(count, dx * scale, dy * scale, dz * scale, basis)
         red = green = blue = HALF
         for k in range(count):
             red += basis[k] * sh[i, k, 0]
@@ -228,7 +229,7 @@ def project_backward_rows(
 ):
     """Gradients of the Gaussians ``begin .. end - 1``; those of invisible ones stay as they are."""
     fx, fy = lens[0], lens[1]
-    x_low, x_high, y_low, y_high = _limits(lens, width, height)
+    x_low, x_high, y_low, y_high = limits(lens, width, height)
     rotation, axes = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
     grad_axes, grad_rotation = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
     basis, slopes = np.empty(16, np.float32), np.empty((16, 3), np.float32)
@@ -237,9 +238,9 @@ def project_backward_rows(
         if not visible[i]:
             continue
         x, y, z = (
-            _to_camera(view, means, i, 0),
-            _to_camera(view, means, i, 1),
-            _to_camera(view, means, i, 2),
+            to_camera(view, means, i, 0),
+            to_camera(view, means, i, 1),
+            to_camera(view, means, i, 2),
         )
         inverse = ONE / z
         inverse2 = inverse * inverse
@@ -247,8 +248,8 @@ def project_backward_rows(
         down = z * min(y_high, max(y_low, y * inverse))
         j00, j02 = fx * inverse, -fx * across * inverse2
         j11, j12 = fy * inverse, -fy * down * inverse2
-        scale = _rotation(quats, i, rotation)
-        _half_covariance(view, rotation, scales, i, axes)
+        scale = rotation_of(quats, i, rotation)
+        half_covariance(view, rotation, scales, i, axes)
         # covariance = inverse of conic: its gradient is -conic @ grad @ conic
         a, b, c = packed[i, 2], packed[i, 3], packed[i, 4]
         ga, gb, gc = grad_conic[i, 0], HALF * grad_conic[i, 1], grad_conic[i, 2]
@@ -295,7 +296,7 @@ def project_backward_rows(
         dx, dy, dz = means[i, 0] - eye[0], means[i, 1] - eye[1], means[i, 2] - eye[2]
         scale = ONE / math.sqrt(max(dx * dx + dy * dy + dz * dz, TINY))
         dx, dy, dz = dx * scale, dy * scale, dz * scale
-        _basis(count, dx, dy, dz, basis)
+        basis_of(count, dx, dy, dz, basis)
         _basis_slopes(count, dx, dy, dz, slopes)
         sx = sy = sz = ZERO
         for k in range(count):
@@ -328,3 +329,12 @@ def _quaternion_gradient(quats, i, scale, grad, out):
     along = dw * w + dx * x + dy * y + dz * z
     out[i, 0], out[i, 1] = (dw - along * w) * scale, (dx - along * x) * scale
     out[i, 2], out[i, 3] = (dy - along * y) * scale, (dz - along * z) * scale
+
+
+@njit(**OPTIONS)
+def basis_rows(begin, end, means, eye, out):
+    """Spherical harmonics of the directions from ``eye`` to the Gaussians, shape (n, K)."""
+    for i in range(begin, end):
+        dx, dy, dz = means[i, 0] - eye[0], means[i, 1] - eye[1], means[i, 2] - eye[2]
+        scale = ONE / math.sqrt(max(dx * dx + dy * dy + dz * dz, TINY))
+        basis_of(out.shape[1], dx * scale, dy * scale, dz * scale, out[i])

@@ -176,7 +176,7 @@ def project(gaussians: RenderGaussians, camera: Camera) -> Projection:
         np.zeros((n, 3), np.float32),
         np.zeros((n, 3), np.bool_),
     )
-    view, lens, eye = _lens(camera)
+    view, lens, eye = lens_of(camera)
     size = np.float32(camera.width), np.float32(camera.height)
     g = gaussians
     inputs = (g.means, g.quats, g.scales, g.opacity, g.sh, view, lens, eye, *size)
@@ -335,7 +335,7 @@ def project_backward(
     """
     g = gaussians
     out = GaussianGradients(*(np.zeros_like(a) for a in (g.means, g.quats, g.scales, g.sh)))
-    view, lens, eye = _lens(camera)
+    view, lens, eye = lens_of(camera)
     size = np.float32(camera.width), np.float32(camera.height)
     arguments = (
         *(g.means, g.quats, g.scales, g.sh, view, lens, eye, *size),
@@ -368,7 +368,7 @@ def _checked(
     )
 
 
-def _lens(camera: Camera) -> tuple[Floats, Floats, Floats]:
+def lens_of(camera: Camera) -> tuple[Floats, Floats, Floats]:
     """World to camera (3, 4); fx, fy, cx, cy; position: all float32."""
     k = camera.intrinsics
     lens = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]], np.float32)

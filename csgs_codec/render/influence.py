@@ -1,0 +1,203 @@
+"""What Gaussians do to pictures: squared derivatives, and pictures as linear maps of colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.render import influence_kernels, kernels, project_kernels
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.gaussians import Floats, RenderGaussians
+from csgs_codec.render.rasterise import (
+    Projection,
+    Raster,
+    TileLists,
+    in_pieces,
+    lens_of,
+    threads,
+)
+
+TILE = kernels.TILE
+_PIECES_PER_THREAD = 12
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Squared derivatives of one picture, summed over pixels and channels, shape (n,) each.
+
+    By one coordinate of the position, of the log scales and of the unit quaternion (means over
+    the coordinates), by the opacity in 0..1, and of one channel by its colour.
+    """
+
+    position: Floats
+    log_scale: Floats
+    quaternion: Floats
+    opacity: Floats
+    colour: Floats
+
+
+def influence(
+    gaussians: RenderGaussians,
+    camera: Camera,
+    projection: Projection,
+    tiles: TileLists,
+    raster: Raster,
+    stride: int = 1,
+) -> Influence:
+    """Diagonal of ``J^T J`` of a picture, exactly (no random probes).
+
+    Parameters
+    ----------
+    gaussians, camera, projection, tiles, raster
+        A picture of ``projection.rgb`` on a black background, and how it came about.
+    stride : int
+        Only every ``stride``-th row of pixels is looked at; sums are scaled up.
+    """
+    moments = np.zeros((gaussians.count, influence_kernels.MOMENTS), np.float32)
+    entries = np.empty((len(tiles.ids), influence_kernels.MOMENTS), np.float32)
+    inputs = (
+        *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, projection.rgb),
+        *(np.zeros(3, np.float32), raster.transmittance, raster.last, stride, entries),
+    )
+    in_pieces(
+        lambda begin, end: influence_kernels.squared_tiles(begin, end, *inputs),
+        tiles.tiles_x * tiles.tiles_y,
+        _PIECES_PER_THREAD,
+    )
+    in_pieces(
+        lambda begin, end: kernels.sum_entries(begin, end, tiles.ids, entries, moments),
+        gaussians.count,
+    )
+    out = np.zeros((gaussians.count, influence_kernels.ATTRIBUTES), np.float32)
+    view, lens, _ = lens_of(camera)
+    arguments = (
+        *(gaussians.means, gaussians.quats, gaussians.scales, view, lens),
+        *(np.float32(camera.width), np.float32(camera.height)),
+        *(projection.packed, projection.visible, moments, out),
+    )
+    in_pieces(
+        lambda begin, end: influence_kernels.squared_rows(begin, end, *arguments),
+        gaussians.count,
+        4,
+    )
+    return Influence(*np.ascontiguousarray(out.T * np.float32(stride)))
+
+
+def directions(gaussians: RenderGaussians, camera: Camera, coefficients: int) -> Floats:
+    """Spherical harmonics of the directions in which a camera sees Gaussians, shape (n, K)."""
+    out = np.empty((gaussians.count, coefficients), np.float32)
+    eye = lens_of(camera)[2]
+    in_pieces(
+        lambda begin, end: project_kernels.basis_rows(begin, end, gaussians.means, eye, out),
+        gaussians.count,
+        4,
+    )
+    return out
+
+
+@dataclass(frozen=True)
+class BlendingWeights:
+    """A picture as a linear map of the colours of its Gaussians, in rows of 16 pixels.
+
+    Attributes
+    ----------
+    width, height : int
+    ids, places : ndarray of int32, shape (m,)
+        Gaussian, and row of 16 pixels (row by row over the picture).
+    weights : ndarray of float32, shape (16 m,)
+    pieces : tuple of int
+        Edges of ranges of entries that touch disjoint pixels.
+    """
+
+    width: int
+    height: int
+    ids: NDArray[np.int32]
+    places: NDArray[np.int32]
+    weights: Floats
+    pieces: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        projection: Projection,
+        tiles: TileLists,
+        raster: Raster,
+        stride: int = 1,
+        least: float = 1 / 512,
+    ) -> BlendingWeights:
+        """Weights of every ``stride``-th row of pixels, those above ``least``."""
+        count = tiles.tiles_x * tiles.tiles_y
+        workers = min(threads(), count)
+        edges = [count * k // workers for k in range(workers + 1)]
+        held = np.zeros(workers + 1, np.int64)
+        nothing = np.empty(0, np.int32)
+        inputs = (
+            *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, raster.last),
+            *(stride, np.float32(least)),
+        )
+
+        def count_piece(begin: int, end: int) -> None:
+            for k in range(begin, end):
+                held[k + 1] = influence_kernels.weight_tiles(
+                    edges[k], edges[k + 1], *inputs, 0, nothing, nothing, np.empty(0, np.float32)
+                )
+
+        in_pieces(count_piece, workers)
+        starts = np.cumsum(held)
+        ids, places = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+        weights = np.empty(TILE * starts[-1], np.float32)
+
+        def fill_piece(begin: int, end: int) -> None:
+            for k in range(begin, end):
+                influence_kernels.weight_tiles(
+                    edges[k], edges[k + 1], *inputs, starts[k], ids, places, weights
+                )
+
+        in_pieces(fill_piece, workers)
+        size = projection.width, projection.height
+        return cls(*size, ids, places, weights, tuple(int(s) for s in starts))
+
+    @property
+    def tiles_x(self) -> int:
+        """Rows of 16 pixels side by side."""
+        return -(-self.width // TILE)
+
+    def planes(self, picture: Floats) -> Floats:
+        """A picture (height, width, 3) as three flat planes of padded rows."""
+        padded = np.zeros((3, self.height, TILE * self.tiles_x), np.float32)
+        padded[:, :, : self.width] = picture.transpose(2, 0, 1)
+        return padded.reshape(-1)
+
+    def forward(self, values: Floats) -> Floats:
+        """Planes of the picture of ``values``, shape (n, 3)."""
+        planes = np.zeros(3 * self.height * TILE * self.tiles_x, np.float32)
+        self._each(
+            lambda begin, end, _: influence_kernels.project_weights(
+                begin, end, self.ids, self.places, self.weights, values, planes
+            )
+        )
+        return planes
+
+    def backward(self, planes: Floats, count: int) -> Floats:
+        """Transpose of :meth:`forward`, shape (count, 3)."""
+        sums = np.zeros((len(self.pieces) - 1, count, 3), np.float32)
+        self._each(
+            lambda begin, end, piece: influence_kernels.gather_weights(
+                begin, end, self.ids, self.places, self.weights, planes, sums[piece]
+            )
+        )
+        return np.asarray(sums.sum(axis=0))
+
+    def squared(self, count: int) -> Floats:
+        """Sums of squared weights, shape (count,)."""
+        rows = (self.weights.reshape(-1, TILE) ** 2).sum(axis=1)
+        return np.bincount(self.ids, rows, count).astype(np.float32)
+
+    def _each(self, work) -> None:  # type: ignore[no-untyped-def]
+        def some(begin: int, end: int) -> None:
+            for piece in range(begin, end):
+                work(self.pieces[piece], self.pieces[piece + 1], piece)
+
+        in_pieces(some, len(self.pieces) - 1)
