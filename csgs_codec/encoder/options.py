@@ -9,7 +9,7 @@ from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError
 from csgs_codec.render.cameras import Camera
 
-_ERROR_AT_75 = 10.0**-3.9
+_ERROR_AT_75 = 10.0**-4.35
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def make_coding(kind: GroupKind, columns: np.ndarray) -> GroupCoding:
     if kind in TRANSFORMED_KINDS:
         transform = LinearTransform.fit(columns, np.ones(len(columns)), channels, 10)
     centre = np.linspace(-0.5, 0.5, channels).astype(np.float32)
-    return GroupCoding(kind, 0.01, centre, StepRule(5, (1, -2, 3, -4), 6, -3, 2), transform)
+    return GroupCoding(kind, 0.01, centre, StepRule(5, (1, -2, 3, -4, 5, -6), 6, -3, 2), transform)
 
 
 @pytest.mark.parametrize("kind", sorted(RESIDUAL_KINDS), ids=lambda k: k.name)

@@ -18,23 +18,31 @@ def test_steps_are_half_octaves_around_one() -> None:
 
 
 def test_classes() -> None:
-    rule = StepRule(bias=10, coefficients=(1, -2, 3, 4), shift=2, low=-3, high=5)
-    features = np.array([[0, 0, 0, 0], [4, 4, 4, 4], [-9, 9, 0, 0], [9, 0, 9, 9], [0, 3, 0, 0]])
+    rule = StepRule(bias=10, coefficients=(1, -2, 3, 4, 0, 0), shift=2, low=-3, high=5)
+    features = np.array(
+        [
+            [0, 0, 0, 0, 9, 9],
+            [4, 4, 4, 4, 0, 0],
+            [-9, 9, 0, 0, 0, 0],
+            [9, 0, 9, 9, 0, 0],
+            [0, 3, 0, 0, 0, 0],
+        ]
+    )
     # 10, 34, -17, 82 and 4, halves rounded up: 12 >> 2, 36 >> 2, -15 >> 2, 84 >> 2, 6 >> 2
     assert rule.classes(features).tolist() == [3, 5, -3, 5, 1]
     assert rule.classes(features).dtype == np.int8
 
 
 def test_classes_need_64_bits() -> None:
-    rule = StepRule(0, (2**31 - 1, 0, 0, 0), 40, -8, 8)
-    features = np.array([[2**30, 0, 0, 0], [-(2**30), 0, 0, 0], [2**9, 0, 0, 0]])
+    rule = StepRule(0, (2**31 - 1, 0, 0, 0, 0, 0), 40, -8, 8)
+    features = np.array([[2**30, 0, 0, 0, 0, 0], [-(2**30), 0, 0, 0, 0, 0], [2**9, 0, 0, 0, 0, 0]])
     assert rule.classes(features).tolist() == [8, -8, 1]
 
 
 def test_constant_rules() -> None:
     assert StepRule().constant
     assert not StepRule(high=1).constant
-    assert StepRule().classes(np.array([[7, 7, 7, 7]])).tolist() == [0]
+    assert StepRule().classes(np.array([[7, 7, 7, 7, 7, 7]])).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -50,13 +58,14 @@ def test_features_are_smallest_middle_and_largest_scale(
     columns: list[list[int]], wanted: list[int]
 ) -> None:
     scales, opacity = np.array(columns, np.int32), np.array([[-7]], np.int32)
-    assert features_of(scales, opacity, 1).tolist() == [[*wanted, -7]]
-    assert features_of(None, opacity, 1).tolist() == [[0, 0, 0, -7]]
-    assert features_of(scales, None, 1).tolist() == [[*wanted, 0]]
+    sensitivity = np.array([[8, -9]], np.int32)
+    assert features_of(scales, opacity, sensitivity, 1).tolist() == [[*wanted, -7, 8, -9]]
+    assert features_of(None, opacity, None, 1).tolist() == [[0, 0, 0, -7, 0, 0]]
+    assert features_of(scales, None, None, 1).tolist() == [[*wanted, 0, 0, 0]]
 
 
 def test_rule_survives_writing() -> None:
-    rule = StepRule(-(2**30), (1, -1, 2**30, -(2**30)), 40, -8, 8)
+    rule = StepRule(-(2**30), (1, -1, 2**30, -(2**30), 5, -6), 40, -8, 8)
     fields = FieldWriter()
     rule.write(fields)
     assert StepRule.read(FieldReader(fields.finish(), "GRUP"), -8, 8) == rule
