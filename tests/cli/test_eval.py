@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from csgs_codec.render.auto_cameras import look_at
 from tests import scenes
 from tests.conftest import Encoded
 
+pytest.importorskip("skimage")
+pytest.importorskip("PIL")
+pytest.importorskip("matplotlib")
 EYES = {"a": (0, -2, -14), "b": (12, -3, 1), "c": (-9, -4, -8)}
 
 
@@ -153,3 +158,13 @@ def test_psnr_and_ssim() -> None:
     a = np.random.default_rng(0).random((32, 40, 3)).astype(np.float32)
     assert psnr(a, a) == 120 and psnr(a, a + 0.1) == pytest.approx(20, abs=1e-3)
     assert ssim(a, a) == pytest.approx(1) and ssim(a, 1 - a) < 0
+
+
+def test_evaluating_never_imports_torch(ply: Path, csgs: Path, cameras: Path) -> None:
+    code = (
+        "import sys\nsys.modules['torch'] = None\nfrom csgs_codec.cli.eval import main\n"
+        "assert not {'numba', 'skimage', 'matplotlib'} & set(sys.modules)\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+    )
+    words = [str(w) for w in (ply, csgs, "--cameras", cameras, "--level", 1)]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
