@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python3 -m venv .venv
-.venv/bin/pip install --quiet torch==2.13.0 -e ".[encode,dev]"
+.venv/bin/pip install --quiet torch==2.13.0 -e ".[encode,eval,dev]"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy

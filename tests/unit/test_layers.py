@@ -26,7 +26,7 @@ RANKS = (
 )
 PEERS_OF_THE_FORMAT = ("io", "scene", "schema", "statistics")
 # Pictures know scenes but no format; encoders may look at pictures, decoders never do.
-PICTURES = ("render",)
+PICTURES = ("render", "metrics")
 
 
 def modules(part: str) -> list[Path]:

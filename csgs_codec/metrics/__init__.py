@@ -1,0 +1,1 @@
+"""How alike two pictures, or two scenes seen from the same cameras, are."""
