@@ -39,16 +39,17 @@ class LinearTransform:
         return self.basis_q.shape[0]
 
     @property
-    def _basis(self) -> F64:
+    def basis(self) -> F64:
+        """The basis without its binary point, shape (components, columns)."""
         return self.basis_q / float(1 << self.bits)
 
     def forward(self, columns: F64) -> F64:
         """Components of least squared error under the quantised basis, shape (n, components)."""
-        return (columns - self.mean) @ np.linalg.pinv(self._basis)
+        return (columns - self.mean) @ np.linalg.pinv(self.basis)
 
     def inverse(self, components: F64) -> F64:
         """Columns from components, shape (n, columns)."""
-        return components @ self._basis + self.mean
+        return components @ self.basis + self.mean
 
     @classmethod
     def fit(cls, columns: F64, weights: F64, components: int, bits: int) -> LinearTransform:

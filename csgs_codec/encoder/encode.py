@@ -153,7 +153,7 @@ class _Encoder:
         counts = np.zeros((positions.TABLE_COUNT, positions.COUNT_BINS), np.int64)
         for tile, members in zip(places, rows, strict=True):
             local = partition.cells[members] - tiles.origin[tile.index]
-            tile.keys[:] = encode_keys(local, tile.bits)
+            tile.set_all_keys(encode_keys(local, tile.bits))
             for layer in range(header.layers):
                 own = tile.keys[tile.rows(layer)]
                 counts += positions.count_symbols(own, tile.earlier_keys(layer), tile.depth)
