@@ -113,6 +113,7 @@ class _Cells:
 
     def children(self, lower: I64, earlier_middle: I64) -> _Cells:
         """Return the non-empty halves, lower before upper."""
+
         def interleave(a: NDArray[Kind], b: NDArray[Kind]) -> NDArray[Kind]:
             return np.stack([a, b], axis=1).reshape(-1)
 

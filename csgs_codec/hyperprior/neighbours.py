@@ -75,7 +75,7 @@ def find_neighbours(
     order = np.argsort(earlier_keys, kind="stable")
     fast = kernels()
     if fast is not None:
-        found = Neighbours(
+        near = Neighbours(
             np.empty((count, NEIGHBOURS), np.int32), np.empty((count, NEIGHBOURS), np.uint8)
         )
         fast.nearest_neighbours(
@@ -84,16 +84,16 @@ def find_neighbours(
             earlier_keys[order],
             order,
             np.ascontiguousarray(earlier_coordinates, np.int32),
-            found.row,
-            found.distance,
+            near.row,
+            near.distance,
         )
-        return found
+        return near
     place = np.searchsorted(earlier_keys[order], keys).astype(np.int64)
-    known = earlier_coordinates[order].astype(np.int64)
+    sorted_cells = earlier_coordinates[order].astype(np.int64)
     candidate = place[:, None] + np.arange(-WINDOW, WINDOW)
-    outside = (candidate < 0) | (candidate >= len(known))
+    outside = (candidate < 0) | (candidate >= known)
     candidate[outside] = 0
-    difference = known[candidate] - coordinates[:, None].astype(np.int64)
+    difference = sorted_cells[candidate] - coordinates[:, None].astype(np.int64)
     squared = (difference * difference).sum(axis=2)
     squared[outside] = _FAR
     chosen = np.argsort(squared, axis=1, kind="stable")[:, :NEIGHBOURS]

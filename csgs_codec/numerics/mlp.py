@@ -81,7 +81,8 @@ class IntegerMlp:
             widths.append(outputs)
             spare = -outputs % _TOGETHER
             padded = np.pad(matrix, ((0, 0), (0, spare)))
-            weights.append(padded.reshape(inputs, (outputs + spare) // _TOGETHER, _TOGETHER).transpose(1, 0, 2).reshape(-1))
+            fours = padded.reshape(inputs, (outputs + spare) // _TOGETHER, _TOGETHER)
+            weights.append(fours.transpose(1, 0, 2).reshape(-1))
             biases.append(np.pad(bias, (0, spare)))
         scales = np.array([scale for _, _, scale in self._prepared], np.float32)
         return (

@@ -1,8 +1,8 @@
 """Compiled kernels of the integer network, and the decoding of a whole residual group with it.
 
-Rows are taken in blocks and stand side by side, so that every loop runs along them; a network may
-have any widths. Weights come packed by :class:`csgs_codec.numerics.mlp.IntegerMlp`. Numbers are
-integers below ``2**24`` in float32: no grouping of sums and no fused multiplication can change them.
+Rows are taken in blocks and stand side by side, so that every loop runs along them, whatever the
+widths of the network. Weights come packed by :class:`csgs_codec.numerics.mlp.IntegerMlp`. Numbers
+are integers below ``2**24`` in float32: neither the order of sums nor fused multiplication matters.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _products(typing, x, inputs, lane, weights, at, bias, y, first):
         k = builder.phi(number)
         k.add_incoming(ir.Constant(number, 0), before)
         sums = [builder.phi(lanes) for _ in range(OUTPUTS)]
-        for total, value in zip(sums, begin):
+        for total, value in zip(sums, begin, strict=True):
             total.add_incoming(value, before)
         builder.cbranch(builder.icmp_signed("<", k, inputs), body, done)
         builder.position_at_end(body)
@@ -73,7 +73,7 @@ def _products(typing, x, inputs, lane, weights, at, bias, y, first):
         k.add_incoming(builder.add(k, ir.Constant(number, 1)), body)
         builder.branch(head)
         builder.position_at_end(done)
-        for place, total in zip(places, sums):
+        for place, total in zip(places, sums, strict=True):
             builder.store(total, wide(6, builder.add(builder.mul(place, block), lane)), align=4)
         return context.get_dummy_value()
 
