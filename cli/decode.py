@@ -20,6 +20,7 @@ from csgs_codec.decoder import decode_parsed, load, parse
 from csgs_codec.errors import CsgsError, TruncatedError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
+from csgs_codec.numerics.backend import kernels, without_scipy
 
 
 @click.command()
@@ -52,6 +53,8 @@ def main(
     ended_early = None
     try:
         parser = parse(source)
+        with without_scipy():
+            kernels()
         try:
             if level is None or level > len(parser.complete):
                 parser.require_end(len(load(source)))

@@ -39,6 +39,8 @@ _TAIL_SPLIT = 32
 _WORTH_SENDING = 48
 _WEIGHT_TOTAL = 512
 _WEIGHT_ORDER = 4
+_BITS_END = "plain bits end early"
+_TOO_MANY = "a cell's lower half holds more Gaussians than the cell"
 
 
 def alphabet(table: int) -> int:
@@ -104,15 +106,6 @@ class _Cells:
 
     def contexts(self, earlier: U64, remaining: int) -> tuple[U64, I64, NDArray[np.uint8]]:
         """First key of the upper half, end of the earlier Gaussians in the lower half, table."""
-        fast = kernels()
-        if fast is not None:
-            splits, middle = np.empty_like(self.prefix), np.empty_like(self.count)
-            tables = np.empty(len(middle), np.uint8)
-            fast.cell_contexts(
-                self.prefix, self.count, self.earlier_begin, self.earlier_end, earlier, remaining,
-                splits, middle, tables,
-            )  # fmt: skip
-            return splits, middle, tables
         splits = ((self.prefix << _ONE) | _ONE) << np.uint64(remaining - 1)
         middle = np.searchsorted(earlier, splits).astype(np.int64)
         known = self.earlier_end - self.earlier_begin
@@ -120,20 +113,6 @@ class _Cells:
 
     def children(self, lower: I64, earlier_middle: I64) -> _Cells:
         """Return the non-empty halves, lower before upper."""
-        fast = kernels()
-        if fast is not None:
-            most = 2 * len(lower)
-            out = _Cells(np.empty(most, np.uint64), *(np.empty(most, np.int64) for _ in range(3)))
-            held = fast.cell_children(
-                self.prefix, self.count, self.earlier_begin, self.earlier_end, lower,
-                earlier_middle, out.prefix, out.count, out.earlier_begin, out.earlier_end,
-            )  # fmt: skip
-            return _Cells(
-                out.prefix[:held],
-                out.count[:held],
-                out.earlier_begin[:held],
-                out.earlier_end[:held],
-            )
 
         def interleave(a: NDArray[Kind], b: NDArray[Kind]) -> NDArray[Kind]:
             return np.stack([a, b], axis=1).reshape(-1)
@@ -244,7 +223,7 @@ class _Reader:
         begin, width = _bin_width(lower[large], count)
         lower[large] = begin + self._bits.get(width.astype(np.uint8)).astype(np.int64)
         if (lower > cells.count).any():
-            raise CorruptError("a cell's lower half holds more Gaussians than the cell")
+            raise CorruptError(_TOO_MANY)
         return lower
 
     def tails(self, prefix: U64, remaining: NDArray[np.uint8]) -> U64:
@@ -320,4 +299,18 @@ def decode_keys(
     """
     if not count:
         return np.zeros(0, np.uint64)
-    return _walk(count, earlier, depth, _Reader(tables, rans, bits))
+    fast = kernels()
+    if fast is None:
+        return _walk(count, earlier, depth, _Reader(tables, rans, bits))
+    keys = np.empty(count, np.uint64)
+    counts = np.array([rans.at, bits.at, 0], np.int64)
+    fast.cells_decode(
+        count, depth, np.ascontiguousarray(earlier), rans.words, rans.states,
+        tables.symbol_of_group, tables.cdf, tables.start_and_frequency, bits.data, bits.end,
+        keys, counts,
+    )  # fmt: skip
+    rans.at, bits.at, wrong = counts.tolist()
+    if wrong:
+        raise CorruptError(_BITS_END if wrong == 1 else _TOO_MANY)
+    keys.sort()
+    return keys

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
+from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.fixed_point import shift_round
 
 I32 = NDArray[np.int32]
@@ -57,6 +58,14 @@ class StepRule:
         -------
         ndarray of int8, shape (n,)
         """
+        fast = kernels()
+        if fast is not None:
+            classes = np.empty(len(features), np.int8)
+            coefficients = np.array(self.coefficients, np.int64)
+            fast.step_classes(
+                features, coefficients, self.bias, self.shift, self.low, self.high, classes
+            )
+            return classes
         linear = features @ np.array(self.coefficients, np.int64) + self.bias
         return np.clip(shift_round(linear, self.shift), self.low, self.high).astype(np.int8)
 
@@ -85,9 +94,16 @@ def features_of(
     """Return the features of a :class:`StepRule`, shape (count, 6)."""
     features = np.zeros((count, FEATURES), np.int64)
     if scales is not None:
-        ordered = np.sort(scales, axis=1)
-        width = ordered.shape[1]
-        features[:, :3] = ordered[:, [0, width // 2, width - 1]]
+        if scales.shape[1] == 3:
+            low, high, other = scales[:, 0], scales[:, 1], scales[:, 2]
+            low, high = np.minimum(low, high), np.maximum(low, high)
+            features[:, 0] = np.minimum(low, other)
+            features[:, 1] = np.maximum(low, np.minimum(high, other))
+            features[:, 2] = np.maximum(high, other)
+        else:
+            ordered = np.sort(scales, axis=1)
+            width = ordered.shape[1]
+            features[:, :3] = ordered[:, [0, width // 2, width - 1]]
     if opacity is not None:
         features[:, 3] = opacity[:, 0]
     if sensitivity is not None:

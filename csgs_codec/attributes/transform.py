@@ -42,18 +42,19 @@ class LinearTransform:
         return self.basis_q.shape[0]
 
     @property
-    def _basis(self) -> F64:
+    def basis(self) -> F64:
+        """The basis without its binary point, shape (components, columns)."""
         return self.basis_q / float(1 << self.bits)
 
     def forward(self, columns: F64) -> F64:
         """Components of least squared error under the quantised basis, shape (n, components)."""
-        basis = self._basis
+        basis = self.basis
         weighed = basis if self.metric is None else basis @ self.metric
         return (columns - self.mean) @ weighed.T @ np.linalg.pinv(basis @ weighed.T)
 
     def inverse(self, components: F64) -> F64:
         """Columns from components, shape (n, columns)."""
-        return components @ self._basis + self.mean
+        return components @ self.basis + self.mean
 
     @classmethod
     def fit(
@@ -83,7 +84,8 @@ class LinearTransform:
             inner = np.linalg.eigh(root.T @ covariance @ root)[1][:, ::-1].T[:components]
             vectors = inner @ np.linalg.inv(root)
         signs = np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)])
-        basis_q = np.rint(vectors * signs[:, None] * (1 << bits)).astype(np.int32)
+        scaled = np.rint(vectors * signs[:, None] * (1 << bits))
+        basis_q = np.ascontiguousarray(scaled, np.int32)
         return cls(mean, basis_q, bits, metric)
 
     def write(self, fields: FieldWriter) -> None:

@@ -15,11 +15,10 @@ from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, Pass, Tiles
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.hyperprior.contexts import build_inputs
-from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
+from csgs_codec.hyperprior.network import GroupNetwork
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitReader
 from csgs_codec.numerics.rans import RansDecoder
-from csgs_codec.numerics.residuals import decode_residuals
 from csgs_codec.numerics.tables import FrequencyTables
 
 
@@ -93,22 +92,18 @@ def _decode_group(
         labels = decode_labels(tools.labels[group], known, found, rans, bits)
         tile.values(group)[rows] = labels[:, None]
     else:
-        tile.values(group)[rows] = _decode_residuals(tools, tile, layer, group, rans, bits)
+        _decode_residuals(tools, tile, layer, group, rans, bits)
 
 
 def _decode_residuals(
     tools: Tools, tile: Tile, layer: int, group: int, rans: RansDecoder, bits: BitReader
-) -> NDArray[np.int32]:
+) -> None:
     classes = tile.step_classes(group, tools.codings[group].rule, layer)
     network = tools.networks[group]
     inputs = build_inputs(network.layout, tile, layer, classes)
-    mu_q6, scale_index = network.predict(inputs, classes)
     silent = silent_rows(tools.sentinels, tile, layer, group)
-    if silent is not None:
-        mu_q6[silent] = 0
-        scale_index[silent] = 0
-    k = decode_residuals(scale_index, rans, bits)
-    return reconstruct(mu_q6, k, classes)
+    values = tile.values(group)[tile.rows(layer)]
+    network.decode(inputs, classes, silent, rans, bits, values)
 
 
 def silent_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,11 @@ from plyfile import PlyElement
 from csgs_codec.attributes.exact import apply_exceptions
 from csgs_codec.container.header import Compensation
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
-from csgs_codec.decoder.chunk import Tools, silent_rows
+from csgs_codec.decoder.columns import Columns, fill
 from csgs_codec.decoder.compensate import deepen, enlarge, log_spacing
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.errors import CorruptError, PlyError
-from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.io.ply import elements_from_ply_bytes
 from csgs_codec.levels import Coverage, coverage
 from csgs_codec.numerics.mlp import single_threaded_blas
@@ -51,15 +50,20 @@ class _Reconstruction:
 
     def scene(self) -> Scene:
         columns: dict[str, Generic] = {}
-        named = enumerate(self._manifest.groups)
-        held = [(g, n.columns) for g, n in named if n.columns and self._covered(g)]
+        held = [
+            Columns.make(group, [(n, self._manifest.dtype(n)) for n in named.columns], self._count)
+            for group, named in enumerate(self._manifest.groups)
+            if named.columns and self._covered(group)
+        ]
+        places = range(len(self._starts) - 1)
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            for found in pool.map(lambda item: self._group_columns(*item), held):
-                columns.update(found)
+            list(pool.map(self._fill, places, repeat(held)))
+        for one in held:
+            columns.update(one.named)
         for name, value in self._manifest.constants.items():
             dtype = self._manifest.dtype(name)
             constant = np.frombuffer(value, dtype.newbyteorder("<")).astype(dtype)
-            columns[name] = np.repeat(constant, self._count)
+            columns[name] = np.full(self._count, constant[0])
         if self._compensation.active:
             self._compensate(columns)
         exact = self._decoder.exact
@@ -118,51 +122,13 @@ class _Reconstruction:
         held = [count > group for count in self._cover.groups[: self._cover.layers]]
         return all(held) if self._header.groups[group].kind in LABEL_KINDS else any(held)
 
-    def _group_columns(self, group: int, names: tuple[str, ...]) -> dict[str, Generic]:
-        columns = {n: np.empty(self._count, self._manifest.dtype(n)) for n in names}
-        tiles = self._header.tiles
-        for layer in range(self._cover.layers):
-            for index in range(tiles):
-                place = layer * tiles + index
-                begin, end = int(self._starts[place]), int(self._starts[place + 1])
-                if begin == end:
-                    continue
-                values = self._values(self._decoder.tile(index), layer, group)
-                for name, column in zip(names, values.T, strict=True):
-                    columns[name][begin:end] = column
-        return columns
-
-    def _values(self, tile: Tile, layer: int, group: int) -> Generic:
-        """Values of a group in one tile layer, shape (n, columns)."""
-        kind = self._header.groups[group].kind
-        tools = self._parser.tools
-        rows = tile.rows(layer)
-        if kind is GroupKind.POSITION:
-            fine = any(self._cover.groups[layer] > group for group in tools.fine_rules)
-            return positions_of(tools, tile, layer, fine)
-        if kind in LABEL_KINDS:
-            name = self._manifest.groups[group].columns[0]
-            palette = tools.labels[group].palette
-            return _labels(palette, tile.values(group)[rows], self._manifest.dtype(name))
-        values = tools.codings[group].dequantise(tile.values(group)[rows])
-        silent = silent_rows(tools.sentinels, tile, layer, group)
-        if silent is not None:
-            sentinel = tools.sentinels[group]
-            palette = tools.labels[sentinel].palette
-            values[silent] = palette[tile.values(sentinel)[rows][silent]]
-        return values
-
-
-def positions_of(tools: Tools, tile: Tile, layer: int, fine: bool) -> NDArray[np.float64]:
-    """Centres of the cells of a tile layer, of the fine ones where they are decoded, (n, 3)."""
-    rows = tile.rows(layer)
-    cells = tile.grid(rows).astype(np.float64)
-    within = np.full(cells.shape, 0.5)
-    if fine:
-        for group, rule in tools.fine_rules.items():
-            bits = tile.step_classes(group, rule, layer).astype(np.float64)[:, None]
-            within = (tile.values(group)[rows] + 0.5) * np.exp2(-bits)
-    return (cells + within) * tools.header.grid_step + np.array(tools.header.origin)
+    def _fill(self, place: int, held: list[Columns]) -> None:
+        """Write the rows of one layer of one tile."""
+        begin, end = int(self._starts[place]), int(self._starts[place + 1])
+        layer, index = divmod(place, self._header.tiles)
+        tile = self._decoder.tile(index)
+        for columns in held if begin < end else ():
+            fill(self._parser.tools, tile, layer, columns, begin, self._cover.groups[layer])
 
 
 def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:
@@ -173,11 +139,3 @@ def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:
     if any(element.name == "vertex" for element in elements):
         raise CorruptError("the other elements hold a vertex element", chunk="XDAT")
     return elements
-
-
-def _labels(palette: NDArray[np.int64], index: NDArray[np.int32], dtype: np.dtype[Any]) -> Generic:
-    """Label values, checked to fit the column's type."""
-    restored = palette.astype(dtype).astype(np.int64)
-    if (restored != palette).any():
-        raise CorruptError("a label does not fit the type of its property")
-    return palette[index]

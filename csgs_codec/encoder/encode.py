@@ -22,11 +22,11 @@ from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.manifest import Manifest, NamedGroup
 from csgs_codec.decoder import decode, parse
 from csgs_codec.decoder.chunk import Tools
-from csgs_codec.decoder.reconstruct import positions_of
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
+from csgs_codec.encoder.decoded import decoded_columns
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.look import Look, look_at
@@ -188,7 +188,7 @@ class _Encoder:
         counts = np.zeros((positions.TABLE_COUNT, positions.COUNT_BINS), np.int64)
         for tile, members in zip(places, rows, strict=True):
             local = partition.cells[members] - tiles.origin[tile.index]
-            tile.keys[:] = encode_keys(local, tile.bits)
+            tile.set_all_keys(encode_keys(local, tile.bits))
             for layer in range(header.layers):
                 own = tile.keys[tile.rows(layer)]
                 counts += positions.count_symbols(own, tile.earlier_keys(layer), tile.depth)
@@ -231,33 +231,13 @@ class _Encoder:
         """Let colours that are coded next make up for what is lost so far."""
         if self._loop is None or kind not in (GroupKind.DC, GroupKind.SH):
             return
-        decoded = self._decoded_columns(rows)
+        decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
         if kind is GroupKind.DC:
             columns = {**self._scene.columns, **decoded}
             fitted = self._loop.fit_colours(replace(self._scene, columns=columns))
         else:
             fitted = self._loop.fit_beyond_dc(self._scene, decoded)
         self._scene = replace(fitted, columns={**fitted.columns})
-
-    def _decoded_columns(self, rows: list[NDArray[np.int64]]) -> dict[str, NDArray[np.generic]]:
-        """Columns of what is coded so far, as the decoder will have them."""
-        tools, scene = self.coded.tools, self._scene
-        found = {}
-        for index, planned in enumerate(self._script.groups):
-            position = planned.kind is GroupKind.POSITION
-            if (not position and index not in tools.networks) or not planned.columns:
-                continue
-            whole = np.empty((scene.count, len(planned.columns)))
-            for tile, members in zip(self.coded.tiles, rows, strict=True):
-                if position:
-                    for layer in range(tools.header.layers):
-                        place = tile.rows(layer)
-                        whole[members[place]] = positions_of(tools, tile, layer, fine=True)
-                else:
-                    whole[members] = tools.codings[index].dequantise(tile.values(index))
-            for name, column in zip(planned.columns, whole.T, strict=True):
-                found[name] = column.astype(scene.columns[name].dtype)
-        return found
 
     def _place_in_cells(self, index: int, rows: list[NDArray[np.int64]], grid: Grid) -> None:
         """Fine positions: as many bits of the place within the cell as the step class asks for."""

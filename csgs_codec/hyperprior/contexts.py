@@ -44,10 +44,13 @@ class ContextChannels:
         return len(self.centre_q6)
 
     def encode(self, v_q6: I32, out: U8, column: int) -> None:
-        """Write the inputs for decoded integers, shape (n, >= width), from ``column`` on."""
+        """Write the inputs for decoded integers, shape (n, >= width), from ``column`` on.
+
+        The columns of ``out`` must lie together in memory.
+        """
         fast = kernels()
         if fast is not None:
-            fast.encode_channels(v_q6, self.centre_q6, self.shift, out, column)
+            fast.encode_channels(v_q6, self.centre_q6, self.shift, out.T, column)
             return
         centred = v_q6[:, : self.width].astype(np.int64) - self.centre_q6
         eight_bits = np.clip(shift_round(centred, self.shift) + MIDDLE, 0, 255)
@@ -133,9 +136,9 @@ class ContextLayout:
 
 
 def build_inputs(layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]) -> U8:
-    """Return the network inputs of one tile layer, shape (n, layout.width)."""
+    """Return the network inputs of one tile layer, shape (n, layout.width), stored by column."""
     rows = tile.rows(layer)
-    inputs = np.empty((rows.stop - rows.start, layout.width), np.uint8)
+    inputs = np.empty((layout.width, rows.stop - rows.start), np.uint8).T
     at = 6 * layout.octaves
     if layout.octaves:
         inputs[:, :at] = tile.encoded_positions(layer, layout.octaves)
@@ -160,11 +163,11 @@ def _write_nearby(
     """Channels and distance of each neighbour; missing ones are ``MIDDLE`` and farthest."""
     found = tile.neighbours(layer)
     earlier = tile.values(channels.group)[: tile.rows(layer).start]
-    known = np.empty((len(earlier), channels.width), np.uint8)
+    known = np.empty((channels.width, len(earlier)), np.uint8).T
     channels.encode(earlier, known, 0)
     fast = kernels()
     if fast is not None:
-        fast.gather_neighbours(known, found.row, found.distance, used, inputs, at)
+        fast.gather_neighbours(known.T, found.row, found.distance, used, inputs.T, at)
         return
     blank = np.full((1, channels.width), MIDDLE, np.uint8)
     row = found.row[:, :used]

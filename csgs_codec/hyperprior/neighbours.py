@@ -53,16 +53,16 @@ def distance_code(squared: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def find_neighbours(
     keys: NDArray[np.uint64],
-    coordinates: NDArray[np.int64],
+    coordinates: NDArray[np.signedinteger],
     earlier_keys: NDArray[np.uint64],
-    earlier_coordinates: NDArray[np.int64],
+    earlier_coordinates: NDArray[np.signedinteger],
 ) -> Neighbours:
     """Find the neighbours of one tile layer among the tile's earlier layers.
 
     Parameters
     ----------
     keys, coordinates : ndarray, shapes (n,) and (n, 3)
-        Morton keys and grid coordinates of the layer.
+        Morton keys, sorted, and cells within the tile (below ``2**21``) of the layer.
     earlier_keys, earlier_coordinates : ndarray, shapes (m,) and (m, 3)
         The same of all earlier layers, in the tile's row order.
     """
@@ -73,36 +73,35 @@ def find_neighbours(
             np.full((count, NEIGHBOURS), MISSING_DISTANCE, np.uint8),
         )
     order = np.argsort(earlier_keys, kind="stable")
+    fast = kernels()
+    if fast is not None:
+        near = Neighbours(
+            np.empty((count, NEIGHBOURS), np.int32), np.empty((count, NEIGHBOURS), np.uint8)
+        )
+        fast.nearest_neighbours(
+            np.ascontiguousarray(keys),
+            np.ascontiguousarray(coordinates, np.int32),
+            earlier_keys[order],
+            order,
+            np.ascontiguousarray(earlier_coordinates, np.int32),
+            near.row,
+            near.distance,
+        )
+        return near
     place = np.searchsorted(earlier_keys[order], keys).astype(np.int64)
-    best, nearest = _nearest(place, coordinates, earlier_coordinates[order])
+    sorted_cells = earlier_coordinates[order].astype(np.int64)
+    candidate = place[:, None] + np.arange(-WINDOW, WINDOW)
+    outside = (candidate < 0) | (candidate >= known)
+    candidate[outside] = 0
+    difference = sorted_cells[candidate] - coordinates[:, None].astype(np.int64)
+    squared = (difference * difference).sum(axis=2)
+    squared[outside] = _FAR
+    chosen = np.argsort(squared, axis=1, kind="stable")[:, :NEIGHBOURS]
+    best = np.take_along_axis(candidate, chosen, axis=1)
+    nearest = np.take_along_axis(squared, chosen, axis=1)
     missing = nearest == _FAR
     code = distance_code(np.where(missing, 1, nearest))
     return Neighbours(
         np.where(missing, MISSING, order[best]).astype(np.int32),
         np.where(missing, MISSING_DISTANCE, code).astype(np.uint8),
-    )
-
-
-def _nearest(
-    place: NDArray[np.int64], coordinates: NDArray[np.int64], known: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in Morton order and squared distances of the nearest window members."""
-    fast = kernels()
-    if fast is not None:
-        best = np.full((len(place), NEIGHBOURS), -1, np.int64)
-        nearest = np.full((len(place), NEIGHBOURS), _FAR, np.int64)
-        fast.window_nearest(
-            place, np.ascontiguousarray(coordinates), np.ascontiguousarray(known), best, nearest
-        )
-        return best, nearest
-    candidate = place[:, None] + np.arange(-WINDOW, WINDOW)
-    outside = (candidate < 0) | (candidate >= len(known))
-    candidate[outside] = 0
-    difference = known[candidate] - coordinates[:, None]
-    squared = (difference * difference).sum(axis=2)
-    squared[outside] = _FAR
-    chosen = np.argsort(squared, axis=1, kind="stable")[:, :NEIGHBOURS]
-    return (
-        np.take_along_axis(candidate, chosen, axis=1),
-        np.take_along_axis(squared, chosen, axis=1),
     )

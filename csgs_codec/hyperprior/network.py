@@ -17,9 +17,13 @@ from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.errors import CorruptError
 from csgs_codec.hyperprior.contexts import ContextLayout
 from csgs_codec.numerics.backend import kernels
+from csgs_codec.numerics.bits import BitReader
 from csgs_codec.numerics.fixed_point import shift_round
 from csgs_codec.numerics.mlp import EXACT_BOUND, IntegerMlp, Layer
+from csgs_codec.numerics.rans import RansDecoder
+from csgs_codec.numerics.residuals import decode_escapes, decode_residuals
 from csgs_codec.numerics.side import decode_integers, encode_integers
+from csgs_codec.numerics.tables import half_widths, laplace_tables
 
 U8 = NDArray[np.uint8]
 I8 = NDArray[np.int8]
@@ -79,6 +83,63 @@ class GroupNetwork:
             return self
         return GroupNetwork(self.group, self.layout, IntegerMlp([*hidden, shifted]))
 
+    def decode(
+        self,
+        inputs: U8,
+        classes: I8,
+        silent: NDArray[np.bool_] | None,
+        rans: RansDecoder,
+        bits: BitReader,
+        v_q6: I32,
+    ) -> None:
+        """Predict, read and reconstruct a group of one tile layer into ``v_q6``.
+
+        Parameters
+        ----------
+        inputs, classes
+            As for :meth:`predict`.
+        silent : ndarray of bool, shape (n,), optional
+            Rows that are not coded and become 0.
+        rans, bits
+            Streams of the chunk.
+        v_q6 : ndarray of int32, shape (n, channels), in C order
+
+        Raises
+        ------
+        CorruptError
+            An escape is invalid or a value leaves the range of the format.
+        """
+        fast = kernels()
+        if fast is None:
+            mu_q6, scale_index = self.predict(inputs, classes)
+            if silent is not None:
+                mu_q6[silent] = 0
+                scale_index[silent] = 0
+            k = decode_residuals(scale_index, rans, bits)
+            v_q6[:] = reconstruct(mu_q6, k, classes)
+            return
+        tables = laplace_tables()
+        escaped = np.empty(v_q6.size, np.int32)
+        escaped_index = np.empty(v_q6.size, np.uint8)
+        counts = np.array([rans.at, 0, 0], np.int64)
+        fast.group_decode(
+            np.ascontiguousarray(inputs.T), *self.mlp.packed, classes,
+            np.zeros(0, np.bool_) if silent is None else silent,
+            SCALE_INDEX_PER_CLASS, STEP_Q6, LARGEST_CLASS, rans.words, rans.states,
+            tables.symbol_of_group, tables.cdf, tables.start_and_frequency, half_widths(),
+            v_q6, escaped, escaped_index, counts,
+        )  # fmt: skip
+        rans.at, count, largest = counts.tolist()
+        if count:
+            flat, channels = v_q6.reshape(-1), v_q6.shape[1]
+            place = escaped[:count]
+            k = decode_escapes(escaped_index[:count], bits)
+            step_q6 = STEP_Q6[classes[place // channels].astype(np.intp) + LARGEST_CLASS]
+            exact = flat[place] + k * step_q6.astype(np.int64)
+            largest = max(largest, int(np.abs(exact).max()))
+            flat[place] = exact
+        _check_range(largest)
+
     def write(self) -> bytes:
         """Serialise as a NETW payload."""
         fields = FieldWriter().put("u8", self.group)
@@ -134,9 +195,13 @@ def reconstruct(mu_q6: I32, k: I32, classes: I8) -> I32:
         exact = mu_q6 + k * step_q6[:, None]
         largest = int(np.abs(exact).max(initial=0))
         v_q6 = exact.astype(np.int32)
+    _check_range(largest)
+    return v_q6
+
+
+def _check_range(largest: int) -> None:
     if largest >= LARGEST_VALUE_Q6:
         raise CorruptError("decoded value exceeds the range of the format")
-    return v_q6
 
 
 def _write_layer(fields: FieldWriter, layer: Layer) -> None:

@@ -15,13 +15,10 @@ from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours
-from csgs_codec.numerics.morton import decode_keys
-from csgs_codec.numerics.positional import encode_positions
+from csgs_codec.numerics.morton import decode_cells
+from csgs_codec.numerics.positional import encode_cells
 
 I32 = NDArray[np.int32]
-
-_UNIT_BITS = 4
-_UNIT_MAX = (1 << 16) - 1
 
 
 class Tile:
@@ -32,6 +29,14 @@ class Tile:
     header, tiles : Header, Tiles
     index : int
         Number of the tile.
+
+    Attributes
+    ----------
+    keys : ndarray of uint64, shape (rows,)
+    cells : ndarray of int32, shape (rows, 3)
+        Cell of each key, within the tile.
+    origin : ndarray of int64, shape (3,)
+        First cell of the tile in the scene.
     """
 
     def __init__(self, header: Header, tiles: Tiles, index: int) -> None:
@@ -39,12 +44,13 @@ class Tile:
         self.bits = tuple(int(b) for b in tiles.bits[index])
         self.depth = sum(self.bits)
         self._header = header
-        self._origin = tiles.origin[index]
+        self.origin = tiles.origin[index]
         self._starts = np.concatenate([[0], np.cumsum(tiles.counts[index])]).astype(int)
         self.keys = np.zeros(int(self._starts[-1]), np.uint64)
+        self.cells = np.zeros((len(self.keys), 3), np.int32)
         self._values: dict[int, I32] = {}
         self._neighbours: dict[int, Neighbours] = {}
-        self._encoded_positions: dict[int, NDArray[np.uint8]] = {}
+        self._encoded_positions = (-1, np.zeros((0, 0), np.uint8))
         self._group_of = {group.kind: i for i, group in enumerate(header.groups)}
 
     def rows(self, layer: int) -> slice:
@@ -53,7 +59,15 @@ class Tile:
 
     def set_keys(self, layer: int, keys: NDArray[np.uint64]) -> None:
         """Store the decoded Morton keys of a layer."""
-        self.keys[self.rows(layer)] = keys
+        self._set_keys(self.rows(layer), keys)
+
+    def set_all_keys(self, keys: NDArray[np.uint64]) -> None:
+        """Store the Morton keys of all layers."""
+        self._set_keys(slice(0, len(keys)), keys)
+
+    def _set_keys(self, rows: slice, keys: NDArray[np.uint64]) -> None:
+        self.keys[rows] = keys
+        self.cells[rows] = decode_cells(keys, self.bits)
 
     def earlier_keys(self, layer: int) -> NDArray[np.uint64]:
         """Sorted keys of all earlier layers."""
@@ -61,16 +75,16 @@ class Tile:
 
     def grid(self, rows: slice) -> NDArray[np.int64]:
         """Coarse grid coordinates in the scene, shape (n, 3)."""
-        return decode_keys(self.keys[rows], self.bits) + self._origin
+        return self.cells[rows] + self.origin
 
     def encoded_positions(self, layer: int, octaves: int) -> NDArray[np.uint8]:
         """Positional encoding of a layer, shape (n, 6 * octaves), octave after octave."""
-        known = self._encoded_positions.get(layer)
-        if known is None or known.shape[1] < 6 * octaves:
-            moved = self.grid(self.rows(layer)) - np.array(self._header.unit_offset, np.int64)
-            scaled = (moved << _UNIT_BITS) >> self._header.unit_shift
-            unit = np.clip(scaled, 0, _UNIT_MAX).astype(np.uint16)
-            known = self._encoded_positions[layer] = encode_positions(unit, octaves)
+        latest, known = self._encoded_positions
+        if latest != layer or known.shape[1] < 6 * octaves:
+            offset = self.origin - np.array(self._header.unit_offset, np.int64)
+            shift = self._header.unit_shift
+            known = encode_cells(self.cells[self.rows(layer)], offset, shift, octaves)
+            self._encoded_positions = layer, known
         return known[:, : 6 * octaves]
 
     def neighbours(self, layer: int) -> Neighbours:
@@ -79,7 +93,7 @@ class Tile:
             rows = self.rows(layer)
             earlier = slice(0, rows.start)
             self._neighbours[layer] = find_neighbours(
-                self.keys[rows], self.grid(rows), self.keys[earlier], self.grid(earlier)
+                self.keys[rows], self.cells[rows], self.keys[earlier], self.cells[earlier]
             )
         return self._neighbours[layer]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -15,6 +17,23 @@ _KERNELS = "csgs_codec.numerics.numba_kernels"
 def loaded() -> bool:
     """Whether the kernels are there already, so that even small arrays are worth a call."""
     return _KERNELS in sys.modules
+
+
+@contextmanager
+def without_scipy() -> Iterator[None]:
+    """Keep numba from importing scipy, which takes longer than decoding a scene.
+
+    numba looks for scipy's BLAS when it is first used, and does without in the rest of the process:
+    for commands, not for libraries.
+    """
+    hidden = "scipy" not in sys.modules
+    if hidden:
+        sys.modules["scipy"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["scipy"]
 
 
 @cache

@@ -56,12 +56,20 @@ class BitWriter:
 
 
 class BitReader:
-    """Reads what :class:`BitWriter` wrote."""
+    """Reads what :class:`BitWriter` wrote.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        The bytes and 8 more.
+    at, end : int
+        Bit that is read next, and number of bits.
+    """
 
     def __init__(self, data: bytes | memoryview) -> None:
-        self._data = np.concatenate([np.frombuffer(data, np.uint8), np.zeros(8, np.uint8)])
-        self._end = 8 * len(data)
-        self._at = 0
+        self.data = np.concatenate([np.frombuffer(data, np.uint8), np.zeros(8, np.uint8)])
+        self.end = 8 * len(data)
+        self.at = 0
 
     def get(self, widths: U8) -> U64:
         """Read one field per width (0 to 56 bits).
@@ -73,7 +81,7 @@ class BitReader:
         """
         ends = np.cumsum(widths, dtype=np.int64)
         total = int(ends[-1]) if len(ends) else 0
-        if self._at + total > self._end:
+        if self.at + total > self.end:
             raise CorruptError("plain bits end early")
         starts = ends - widths
         fast = kernels() if loaded() or len(widths) > _WORTH_COMPILING else None
@@ -81,16 +89,16 @@ class BitReader:
             out = self._get_numpy(starts, widths)
         else:
             out = np.empty(len(widths), np.uint64)
-            fast.bits_read(self._data, self._at, starts, np.ascontiguousarray(widths), out)
-        self._at += total
+            fast.bits_read(self.data, self.at, starts, np.ascontiguousarray(widths), out)
+        self.at += total
         return out
 
     def _get_numpy(self, starts: NDArray[np.int64], widths: U8) -> U64:
-        begin = self._at + starts
+        begin = self.at + starts
         byte = begin >> 3
         value = np.zeros(len(widths), np.uint64)
         for i in range(8):
-            value = (value << np.uint64(8)) | self._data[byte + i].astype(np.uint64)
+            value = (value << np.uint64(8)) | self.data[byte + i].astype(np.uint64)
         value <<= (begin & 7).astype(np.uint64)
         shifted = value >> np.minimum(64 - widths.astype(np.uint64), 63)
         return np.where(widths == 0, np.uint64(0), shifted)
@@ -106,19 +114,19 @@ class BitReader:
         out = np.zeros(len(orders), np.int64)
         fast = kernels() if loaded() or len(orders) > _WORTH_COMPILING else None
         if fast is None:
-            self._at = self._exp_golomb_python(orders, out)
+            self.at = self._exp_golomb_python(orders, out)
         else:
-            self._at = fast.exp_golomb_read(
-                self._data, self._at, self._end, np.ascontiguousarray(orders), out
+            self.at = fast.exp_golomb_read(
+                self.data, self.at, self.end, np.ascontiguousarray(orders), out
             )
-        if self._at < 0:
+        if self.at < 0:
             raise CorruptError("invalid Exp-Golomb code")
         return out
 
     def _exp_golomb_python(self, orders: U8, out: NDArray[np.int64]) -> int:
-        first = self._at >> 3
-        bits = np.unpackbits(self._data[first:])
-        at, end = self._at - 8 * first, self._end - 8 * first
+        first = self.at >> 3
+        bits = np.unpackbits(self.data[first:])
+        at, end = self.at - 8 * first, self.end - 8 * first
         for i, order in enumerate(orders.tolist()):
             zeros = 0
             while at + zeros < end and not bits[at + zeros] and zeros <= MAX_EXP_GOLOMB_BITS:
@@ -140,7 +148,7 @@ class BitReader:
         CorruptError
             Bytes are left over, or the padding is not zero.
         """
-        rest = self._end - self._at
-        last = int(self._data[self._at >> 3]) & ((1 << rest) - 1) if 0 < rest < 8 else 0
+        rest = self.end - self.at
+        last = int(self.data[self.at >> 3]) & ((1 << rest) - 1) if 0 < rest < 8 else 0
         if rest >= 8 or last:
             raise CorruptError("plain bits are left over")

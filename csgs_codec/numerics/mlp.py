@@ -1,4 +1,4 @@
-"""Integer multilayer perceptron, evaluated exactly in float32 BLAS (spec, numerics section 9).
+"""Integer multilayer perceptron, evaluated exactly in float32 (spec, numerics section 9).
 
 All values are integers and every partial sum stays below ``2**24``, so float32 arithmetic is exact
 in any order and with any instruction set. The constructor proves the bound from the weights.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from csgs_codec.errors import CorruptError
 from csgs_codec.numerics.backend import kernels
 
 F32 = NDArray[np.float32]
+Packed = tuple[NDArray[np.int64], F32, F32, F32]
 
 ACTIVATION_MAX = 255
 EXACT_BOUND = 1 << 24
 MAX_SHIFT = 16
 _BLOCK = 2048
+_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -55,50 +58,63 @@ class IntegerMlp:
             if layer.largest_sum() >= EXACT_BOUND:
                 raise CorruptError(f"network layer {number} could exceed 2**24")
         self.layers = tuple(layers)
-        self._prepared = [
+
+    @cached_property
+    def _prepared(self) -> list[tuple[F32, F32, np.float32]]:
+        """Weights, bias with the rounding term, and ``2**-shift`` of each layer."""
+        return [
             (
                 np.ascontiguousarray(layer.weights, np.float32),
                 (layer.bias + (1 << (layer.shift - 1))).astype(np.float32),
                 np.float32(2.0**-layer.shift),
             )
-            for layer in layers
+            for layer in self.layers
         ]
+
+    @cached_property
+    def packed(self) -> Packed:
+        """The network as the kernels take it: outputs in fours, their weights input by input."""
+        widths = [len(self.layers[0].weights)]
+        weights, biases = [], []
+        for matrix, bias, _ in self._prepared:
+            inputs, outputs = matrix.shape
+            widths.append(outputs)
+            spare = -outputs % _TOGETHER
+            padded = np.pad(matrix, ((0, 0), (0, spare)))
+            fours = padded.reshape(inputs, (outputs + spare) // _TOGETHER, _TOGETHER)
+            weights.append(fours.transpose(1, 0, 2).reshape(-1))
+            biases.append(np.pad(bias, (0, spare)))
+        scales = np.array([scale for _, _, scale in self._prepared], np.float32)
+        return (
+            np.array(widths, np.int64), np.concatenate(weights), np.concatenate(biases), scales
+        )  # fmt: skip
 
     def forward(self, inputs: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the outputs, shape (n, inputs) -> (n, outputs)."""
         out = np.empty((len(inputs), self.layers[-1].weights.shape[1]), np.int32)
-        widths = [
-            len(self._prepared[0][0]),
-            *(weights.shape[1] for weights, _, _ in self._prepared),
-        ]
-        buffers = [np.empty((min(_BLOCK, len(inputs)), width), np.float32) for width in widths]
+        fast = kernels()
+        if fast is not None:
+            fast.network_forward(np.ascontiguousarray(inputs.T), *self.packed, out)
+            return out
         for begin in range(0, len(inputs), _BLOCK):
-            block = inputs[begin : begin + _BLOCK]
-            x, *rest = (buffer[: len(block)] for buffer in buffers)
-            x[:] = block
+            x = inputs[begin : begin + _BLOCK].astype(np.float32)
             for place, (weights, bias, scale) in enumerate(self._prepared):
-                x = np.matmul(x, weights, out=rest[place])
-                _activate(x, bias, scale, hidden=place < len(self._prepared) - 1)
+                x = np.floor((x @ weights + bias) * scale)
+                if place < len(self._prepared) - 1:
+                    x = np.clip(x, 0.0, float(ACTIVATION_MAX))
             out[begin : begin + _BLOCK] = x
         return out
 
 
-def _activate(x: F32, bias: F32, scale: np.float32, hidden: bool) -> None:
-    """In place: the rounding shift, and for hidden layers the clip to 0..255."""
-    fast = kernels()
-    if fast is not None:
-        fast.activate(x, bias, scale, np.float32(ACTIVATION_MAX if hidden else -1))
-        return
-    x += bias
-    x *= scale
-    np.floor(x, out=x)
-    if hidden:
-        np.clip(x, 0.0, float(ACTIVATION_MAX), out=x)
-
-
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Keep BLAS to one thread: the products are small, and tiles run in parallel instead."""
+    """Keep BLAS to one thread: the products are small, and tiles run in parallel instead.
+
+    The kernels do without BLAS, and looking for its libraries takes a while.
+    """
+    if kernels() is not None:
+        yield
+        return
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

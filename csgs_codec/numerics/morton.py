@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from csgs_codec.numerics.backend import kernels
+
 MAX_KEY_BITS = 63
 
 
@@ -34,6 +36,17 @@ def encode_keys(coordinates: NDArray[np.int64], bits: Sequence[int]) -> NDArray[
 
 def decode_keys(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int64]:
     """Undo :func:`encode_keys`."""
+    return decode_cells(keys, bits).astype(np.int64)
+
+
+def decode_cells(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int32]:
+    """Local cells of keys whose axes have at most 31 bits, shape (n,) -> (n, 3)."""
+    fast = kernels()
+    if fast is not None:
+        cells = np.empty((len(keys), 3), np.int32)
+        axes = np.array(split_axes(bits)[::-1], np.int64)
+        fast.morton_decode(np.ascontiguousarray(keys), axes, cells)
+        return cells
     coordinates = np.zeros((3, len(keys)), np.uint64)
     rest = keys.copy()
     place = [0, 0, 0]
@@ -41,4 +54,4 @@ def decode_keys(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int
         coordinates[axis] |= (rest & np.uint64(1)) << np.uint64(place[axis])
         rest >>= np.uint64(1)
         place[axis] += 1
-    return coordinates.T.astype(np.int64, order="C")
+    return coordinates.T.astype(np.int32, order="C")

@@ -59,6 +59,14 @@ class RansEncoder:
 class RansDecoder:
     """Reads a stream stage by stage.
 
+    Attributes
+    ----------
+    words : ndarray of uint16
+        The words, and a 0 that stands for all that are missing.
+    at : int
+        Words asked for.
+    states : ndarray of uint32, shape (LANES,)
+
     Raises
     ------
     CorruptError
@@ -68,15 +76,15 @@ class RansDecoder:
     def __init__(self, data: bytes | memoryview) -> None:
         if data and (len(data) < _STATE_BYTES or len(data) % 2):
             raise CorruptError(f"rANS stream of {len(data)} bytes")
-        self._states = np.full(LANES, LOWER_BOUND, np.uint32)
+        self.states = np.full(LANES, LOWER_BOUND, np.uint32)
         if data:
-            self._states = np.frombuffer(data, "<u4", LANES).astype(np.uint32)
-            if (self._states < LOWER_BOUND).any():
+            self.states = np.frombuffer(data, "<u4", LANES).astype(np.uint32)
+            if (self.states < LOWER_BOUND).any():
                 raise CorruptError("rANS state below its lower bound")
         words = np.frombuffer(data, "<u2", offset=min(len(data), _STATE_BYTES))
-        self._words = np.append(words.astype(np.uint16), np.uint16(0))
-        self._last = len(words)
-        self._at = 0
+        self.words = np.append(words.astype(np.uint16), np.uint16(0))
+        self.last = len(words)
+        self.at = 0
 
     def get(self, table_index: U8, tables: FrequencyTables) -> U8:
         """Decode one stage; words past the end read as 0 and make :meth:`finish` fail."""
@@ -85,10 +93,10 @@ class RansDecoder:
         if fast is None:
             self._get_numpy(table_index, tables, out)
         else:
-            self._at = fast.rans_decode(
-                self._words,
-                self._at,
-                self._states,
+            self.at = fast.rans_decode(
+                self.words,
+                self.at,
+                self.states,
                 np.ascontiguousarray(table_index),
                 tables.symbol_of_group,
                 tables.cdf,
@@ -103,7 +111,7 @@ class RansDecoder:
         first_slot = table_index.astype(np.int64) * TOTAL
         first_symbol = table_index.astype(np.int64) * tables.start_and_frequency.shape[1]
         for begin in range(0, len(out), LANES):
-            states = self._states[: len(out) - begin]
+            states = self.states[: len(out) - begin]
             slot = states & _SLOT_MASK
             symbol = symbol_of_slot.take(first_slot[begin : begin + LANES] + slot)
             packed = start_and_frequency.take(first_symbol[begin : begin + LANES] + symbol)
@@ -113,10 +121,10 @@ class RansDecoder:
                 - (packed & np.uint32(0xFFFF))
             )
             starved = np.flatnonzero(states < LOWER_BOUND)
-            reading = np.minimum(np.arange(self._at, self._at + len(starved)), self._last)
-            states[starved] = (states[starved] << np.uint32(16)) | self._words.take(reading)
-            self._at += len(starved)
-            self._states[: len(states)] = states
+            reading = np.minimum(np.arange(self.at, self.at + len(starved)), self.last)
+            states[starved] = (states[starved] << np.uint32(16)) | self.words.take(reading)
+            self.at += len(starved)
+            self.states[: len(states)] = states
             out[begin : begin + LANES] = symbol
 
     def get_residuals(self, scale_index: U8) -> NDArray[np.int32]:
@@ -132,10 +140,10 @@ class RansDecoder:
             residual = self.get(table, tables).astype(np.int32) - half_width
             out[live] = np.where(residual > half_width, ESCAPE, residual)
         else:
-            self._at = fast.residuals_decode(
-                self._words,
-                self._at,
-                self._states,
+            self.at = fast.residuals_decode(
+                self.words,
+                self.at,
+                self.states,
                 np.ascontiguousarray(scale_index),
                 tables.symbol_of_group,
                 tables.cdf,
@@ -154,7 +162,7 @@ class RansDecoder:
         CorruptError
             A lane is not at its lower bound, or words are missing or left over.
         """
-        if self._at != self._last or (self._states != LOWER_BOUND).any():
+        if self.at != self.last or (self.states != LOWER_BOUND).any():
             raise CorruptError("rANS stream does not end in its initial state")
 
 

@@ -58,11 +58,22 @@ def decode_residuals(scale_index: U8, rans: RansDecoder, bits: BitReader) -> I32
     index = scale_index.reshape(-1)
     k = rans.get_residuals(index)
     escaped = np.flatnonzero(k == ESCAPE)
-    if len(escaped):
-        first = half_widths()[index[escaped]] + 1
-        magnitude = first + bits.get_exp_golomb(escape_orders(index[escaped]))
-        if int(magnitude.max()) >= LARGEST_RESIDUAL:
-            raise CorruptError("escaped residual is too large")
-        negative = bits.get(np.ones(len(escaped), np.uint8)).astype(bool)
-        k[escaped] = np.where(negative, -magnitude, magnitude)
+    k[escaped] = decode_escapes(index[escaped], bits)
     return k.reshape(scale_index.shape)
+
+
+def decode_escapes(scale_index: U8, bits: BitReader) -> I32:
+    """Read the residuals that a stage escaped, in order, from the plain bits.
+
+    Raises
+    ------
+    CorruptError
+        An escape is invalid or ``|k|`` reaches ``2**24``.
+    """
+    if not len(scale_index):
+        return np.zeros(0, np.int32)
+    magnitude = half_widths()[scale_index] + 1 + bits.get_exp_golomb(escape_orders(scale_index))
+    if int(magnitude.max()) >= LARGEST_RESIDUAL:
+        raise CorruptError("escaped residual is too large")
+    negative = bits.get(np.ones(len(magnitude), np.uint8)).astype(bool)
+    return np.where(negative, -magnitude, magnitude).astype(np.int32)

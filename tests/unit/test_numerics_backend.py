@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
     f"csgs_codec.numerics.{path.stem}"
     for path in (ROOT / "csgs_codec" / "numerics").glob("*.py")
-    if path.stem not in ("__init__", "numba_kernels")
+    if path.stem != "__init__" and not path.stem.startswith("numba_")
 )
 
 
