@@ -41,7 +41,7 @@ def positional_columns(cells, offset, unit_shift, octaves, out):
         rows = min(_ROWS, cells.shape[0] - begin)
         for axis in range(3):
             for r in range(rows):
-                moved = np.int64(cells[begin + r, axis]) + offset[axis]
+                moved = np.int64(cells[np.uint64(begin + r), axis]) + offset[axis]
                 position[axis, r] = min(max((moved << 4) >> unit_shift, 0), 65535)
         for octave in range(octaves):
             for axis in range(3):
@@ -53,7 +53,7 @@ def positional_columns(cells, offset, unit_shift, octaves, out):
                             + np.uint16(phase << 14)
                         )
                         sign = np.uint16(np.uint16(0) - np.uint16(wave >> np.uint16(15)))
-                        out[column, begin + r] = np.uint8(np.uint16(wave ^ sign) >> np.uint16(7))
+                        out[column, np.uint64(begin + r)] = np.uint8(np.uint16(wave ^ sign) >> np.uint16(7))
 
 
 @njit("void(int32[:,::1], int32[::1], uint8[::1], uint8[:,::1], int64)", **OPTIONS)
@@ -67,7 +67,8 @@ def encode_channels(v_q6, centre_q6, shift, out, column):
         for j in range(centre_q6.shape[0]):
             amount = np.int64(shift[j])
             centre = np.int64(centre_q6[j]) - ((np.int64(1) << amount) >> 1)
-            for i in range(begin, end):
+            for place in range(begin, end):
+                i = np.uint64(place)
                 value = ((np.int64(v_q6[i, j]) - centre) >> amount) + 128
                 out[column + j, i] = min(max(value, 0), 255)
 
@@ -83,7 +84,7 @@ def gather_neighbours(known, row, distance, used, out, column):
         for c in range(width):
             for i in range(row.shape[0]):
                 source = row[i, j]
-                out[column + c, i] = known[c, source] if source >= 0 else 128
+                out[column + c, i] = known[c, np.uint64(source)] if source >= 0 else 128
         for i in range(row.shape[0]):
             out[column + width, i] = distance[i, j]
         column += width + 1

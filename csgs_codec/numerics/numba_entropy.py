@@ -13,17 +13,17 @@ def decode_symbol(words, at, last, states, lane, table, symbol_of_group, cdf, st
     """Decode one symbol in a lane; return it and the index of the next word."""
     state = states[lane]
     slot = state & np.uint32(0x3FFF)
-    symbol = np.int64(symbol_of_group[table, slot >> np.uint32(4)])
-    while cdf[table, symbol + 1] <= slot:
-        symbol += 1
+    symbol = np.uint64(symbol_of_group[table, slot >> np.uint32(4)])
+    while cdf[table, symbol + np.uint64(1)] <= slot:
+        symbol += np.uint64(1)
     packed = start_and_frequency[table, symbol]
     state = np.uint32(
         (packed >> np.uint32(16)) * (state >> np.uint32(14)) + slot - (packed & np.uint32(0xFFFF))
     )
     starved = state < np.uint32(65536)
-    word = np.uint32(words[min(at, last)])
+    word = np.uint32(words[np.uint64(min(at, last))])
     states[lane] = (np.uint32(state << np.uint32(16)) | word) if starved else state
-    return symbol, at + np.int64(starved)
+    return np.int64(symbol), at + np.int64(starved)
 
 
 @njit(

@@ -21,7 +21,7 @@ def values_plain(v_q6, step, centre, out, begin):
         rows = min(_ROWS, v_q6.shape[0] - first)
         for c in range(v_q6.shape[1]):
             for r in range(rows):
-                out[c, begin + first + r] = v_q6[first + r, c] * step + centre[c]
+                out[c, np.uint64(begin + first + r)] = v_q6[np.uint64(first + r), c] * step + centre[c]
 
 
 @njit(
@@ -32,22 +32,32 @@ def values_plain(v_q6, step, centre, out, begin):
 def values_linear(v_q6, step, centre, basis, mean, out, begin):
     """``mean + (centre + step * v_q6) @ basis``."""
     channels, columns = basis.shape
-    value = np.empty((channels, _ROWS))
+    value = np.zeros((channels + 3, _ROWS))
+    weights = np.zeros((columns, channels + 3))
+    for c in range(channels):
+        for column in range(columns):
+            weights[column, c] = basis[c, column]
     total = np.empty(_ROWS)
     for first in range(0, v_q6.shape[0], _ROWS):
         rows = min(_ROWS, v_q6.shape[0] - first)
         for c in range(channels):
             for r in range(rows):
-                value[c, r] = v_q6[first + r, c] * step + centre[c]
+                value[c, r] = v_q6[np.uint64(first + r), c] * step + centre[c]
         for column in range(columns):
             for r in range(_ROWS):
                 total[r] = mean[column]
-            for c in range(channels):
-                weight = basis[c, column]
+            for c in range(0, channels, 4):
+                a, b = weights[column, c], weights[column, c + 1]
+                d, e = weights[column, c + 2], weights[column, c + 3]
                 for r in range(_ROWS):
-                    total[r] += value[c, r] * weight
+                    total[r] += (
+                        value[c, r] * a
+                        + value[c + 1, r] * b
+                        + value[c + 2, r] * d
+                        + value[c + 3, r] * e
+                    )
             for r in range(rows):
-                out[column, begin + first + r] = total[r]
+                out[column, np.uint64(begin + first + r)] = total[r]
 
 
 @njit("void(int32[:,::1], float64, float64[::1], float32[:,::1], int64)", **OPTIONS)

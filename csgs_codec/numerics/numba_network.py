@@ -86,7 +86,7 @@ def _products(typing, x, inputs, lane, weights, at, bias, y, first):
 def _load(columns, begin, rows, x):
     for k in range(columns.shape[0]):
         for r in range(rows):
-            x[k, r] = np.float32(columns[k, begin + r])
+            x[k, r] = columns[k, np.uint64(begin + r)]
 
 
 @njit(**OPTIONS)
@@ -100,7 +100,7 @@ def _forward(widths, weights, bias, scale, x, y):
         padded = (outputs + 3) & ~3
         own = bias[bias_at : bias_at + padded]
         for first in range(0, padded, 4):
-            for lane in range(0, 64, 16):
+            for lane in range(0, 64, VECTOR):
                 _products(x, inputs, lane, weights, weight_at, own, y, first)
             weight_at += 4 * inputs
         bias_at += padded
