@@ -24,8 +24,8 @@ from csgs_codec.io.ply import read_ply
 @click.command()
 @click.argument("source", metavar="SCENE.ply", type=input_file)
 @click.argument("target", metavar="OUT.csgs", type=output_file)
-@click.option("--quality", type=click.FloatRange(1, 100), default=75, show_default=True,
-              help="12.5 points halve every quantiser step.")  # fmt: skip
+@click.option("--quality", type=click.FloatRange(1, 100), default=None,
+              help="75 by default, 50 with --lossless; 12.5 points halve every quantiser step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
 @click.option("--nan", type=click.Choice(["error", "drop", "keep"]), default="error",
@@ -34,6 +34,10 @@ from csgs_codec.io.ply import read_ply
               help="Keep the row order of the PLY; the cost is printed.")  # fmt: skip
 @click.option("--priority", type=click.Choice(["rgb", "semantic"]), default="rgb",
               show_default=True, help="What follows the base geometry and colour.")  # fmt: skip
+@click.option("--lossless", is_flag=True, help="Keep every value bit for bit in the last level.")
+@click.option("--max-error", metavar="NAME=BOUND,...", default=None,
+              help="Guaranteed bounds: position=1mm,rotation=0.5deg,scale=1%,opacity=0.01,"
+              "dc=0.01,sh=0.02,GROUP=0.05.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="Seed of the hyperprior's training.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 @force_option
@@ -42,32 +46,40 @@ from csgs_codec.io.ply import read_ply
 def main(
     source: Path,
     target: Path,
-    quality: float,
+    quality: float | None,
     semantic: tuple[str, ...],
     nan: str,
     order: str,
     priority: str,
+    lossless: bool,
+    max_error: str | None,
     seed: int,
     as_json: bool,
     force: bool,
 ) -> None:
     """Encode SCENE.ply as OUT.csgs and verify it by decoding."""
     check_target(target, force)
-    scene = read_ply(source)
+    if lossless and max_error:
+        raise click.UsageError("--lossless and --max-error exclude each other")
     try:
         from csgs_codec.encoder import EncodeOptions, encode
+        from csgs_codec.encoder.bounds import parse_max_error
+        from csgs_codec.encoder.options import LOSSLESS_QUALITY
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
     options = EncodeOptions(
-        quality=quality,
+        quality=quality or (LOSSLESS_QUALITY if lossless else 75.0),
         semantic=semantic,
         nan=nan,
         order=order,
         priority=priority,
         seed=seed,  # type: ignore[arg-type]
+        lossless=lossless,
+        max_error=parse_max_error(max_error) if max_error is not None else {},
     )
+    scene = read_ply(source)
     try:
         with _Progress() as progress:
             result = encode(scene, options, progress.update)

@@ -52,7 +52,12 @@ class _Reconstruction:
     def scene(self) -> Scene:
         columns: dict[str, Generic] = {}
         named = enumerate(self._manifest.groups)
-        held = [(g, n.columns) for g, n in named if n.columns and self._covered(g)]
+        replaced = self._decoder.exact.columns
+        held = [
+            (g, n.columns)
+            for g, n in named
+            if n.columns and self._covered(g) and not replaced.keys() >= set(n.columns)
+        ]
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for found in pool.map(lambda item: self._group_columns(*item), held):
                 columns.update(found)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError
 
 
+LOSSLESS_QUALITY = 50.0
 _ERROR_AT_75 = 10.0**-3.9
 
 
@@ -46,6 +49,10 @@ class EncodeOptions:
         Inputs of the hyperprior.
     seed : int
         Seed of the hyperprior's training.
+    lossless : bool
+        Whether the last level holds every value bit for bit; ``nan`` does not matter then.
+    max_error : mapping of str to float or str
+        Largest error of each group in the last level; see :mod:`csgs_codec.encoder.bounds`.
     """
 
     quality: float = 75.0
@@ -55,10 +62,13 @@ class EncodeOptions:
     priority: Literal["rgb", "semantic"] = "rgb"
     inputs: Inputs = Inputs()
     seed: int = 0
+    lossless: bool = False
+    max_error: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise UnsupportedError(f"quality {self.quality} is outside 1 to 100")
+        check_max_error(self.max_error, self.lossless)
 
     @property
     def step_factor(self) -> float:
