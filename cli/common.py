@@ -21,6 +21,7 @@ from csgs_codec.errors import (
     PlyError,
     TruncatedError,
     UnsupportedError,
+    UsageError,
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +49,7 @@ _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
     (PlyError, ExitCode.PLY),
     (CameraError, ExitCode.BAD_CAMERAS),
     (OutputExistsError, ExitCode.USAGE),
+    (UsageError, ExitCode.USAGE),
 )
 
 
@@ -59,7 +61,8 @@ def say(message: str) -> None:
 def fail(error: CsgsError) -> NoReturn:
     """Print one line and leave with the error's exit code."""
     code = next((c for kind, c in _CODES if isinstance(error, kind)), ExitCode.UNEXPECTED)
-    say(f"error: {code.name.lower().replace('usage', 'output')}: {error}")
+    kind = "output" if isinstance(error, OutputExistsError) else code.name.lower()
+    say(f"error: {kind}: {error}")
     sys.exit(code)
 
 

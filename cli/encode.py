@@ -29,7 +29,7 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 @click.argument("source", metavar="SCENE.ply", type=input_file)
 @click.argument("target", metavar="OUT.csgs", type=output_file)
 @click.option("--quality", type=click.FloatRange(1, 100),
-              help="75 by default; 12.5 points halve every quantiser step.")  # fmt: skip
+              help="75 by default, 50 with --lossless; 12.5 points halve every step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
 @click.option("--nan", type=click.Choice(["error", "drop", "keep"]), default="error",
@@ -47,6 +47,10 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
               help="Look from these cameras (transforms.json, cameras.json, COLMAP folder); "
               "chosen automatically by default.")  # fmt: skip
 @click.option("--fast", is_flag=True, help="Do not look at pictures: faster, larger.")
+@click.option("--lossless", is_flag=True, help="Keep every value bit for bit in the last level.")
+@click.option("--max-error", metavar="NAME=BOUND,...", default=None,
+              help="Guaranteed bounds: position=1mm,rotation=0.5deg,scale=1%,opacity=0.01,"
+              "dc=0.01,sh=0.02,GROUP=0.05.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="Seed of the hyperprior's training.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 @force_option
@@ -65,6 +69,8 @@ def main(
     psnr: float | None,
     cameras: Path | None,
     fast: bool,
+    lossless: bool,
+    max_error: str | None,
     seed: int,
     as_json: bool,
     force: bool,
@@ -77,16 +83,19 @@ def main(
         raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other")
     if fast and (cameras or psnr):
         raise click.UsageError("--fast takes no pictures, so neither --cameras nor --psnr")
+    if lossless and (max_error or size or psnr):
+        raise click.UsageError("--lossless goes with neither --max-error nor --size nor --psnr")
     seen = None if cameras is None else tuple(read_cameras(cameras))
-    scene = read_ply(source)
     try:
         from csgs_codec.encoder import EncodeOptions, encode
+        from csgs_codec.encoder.bounds import parse_max_error
+        from csgs_codec.encoder.options import LOSSLESS_QUALITY
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
     options = EncodeOptions(
-        quality=quality or PRESETS[preset or "web"],
+        quality=quality or (LOSSLESS_QUALITY if lossless else PRESETS[preset or "web"]),
         semantic=semantic,
         nan=nan,
         order=order,
@@ -96,7 +105,10 @@ def main(
         cameras=seen,
         size=size,
         psnr=psnr,
+        lossless=lossless,
+        max_error=parse_max_error(max_error) if max_error is not None else {},
     )
+    scene = read_ply(source)
     try:
         with _Progress() as progress:
             result = encode(scene, options, progress.update)

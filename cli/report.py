@@ -22,7 +22,7 @@ def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, An
     coded = {name: bits / 8 for name, bits in result.group_bits.items()}
     other = {
         "hyperprior": info.hyperprior_bytes,
-        "exact data": by_chunk.get("XDAT", 0),
+        **{f"exact {name}": bits / 8 for name, bits in result.exact_bits.items()},
     }
     rest = size - sum(coded.values()) - sum(other.values())
     parts = {**coded, **other, "headers and framing": rest}
@@ -48,7 +48,6 @@ def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, An
             }
             for level in info.levels
         ],
-        "quality": result.quality,
         "notes": result.notes,
     }
 

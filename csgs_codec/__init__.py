@@ -18,6 +18,7 @@ from csgs_codec.errors import (
     PlyError,
     TruncatedError,
     UnsupportedError,
+    UsageError,
 )
 from csgs_codec.limits import Limits
 from csgs_codec.version import __version__
@@ -81,6 +82,7 @@ __all__ = [
     "StreamDecoder",
     "TruncatedError",
     "UnsupportedError",
+    "UsageError",
     "__version__",
     "decode",
     "encode",

@@ -47,6 +47,10 @@ class UnsupportedError(CsgsError):
     """The file, or the request, needs something this version does not have."""
 
 
+class UsageError(CsgsError):
+    """The request contradicts itself, or names what is not there."""
+
+
 class LimitError(CsgsError):
     """The file asks for more memory than the decoder agrees to spend."""
 

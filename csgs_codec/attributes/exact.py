@@ -28,6 +28,13 @@ class ExactKind(IntEnum):
     ROW_ORDER = 3
 
 
+class ColumnCode(IntEnum):
+    """How a COLUMN payload is coded: the byte behind the property index."""
+
+    DEFLATED = 0
+    MODELLED = 1
+
+
 @dataclass(frozen=True)
 class Exceptions:
     """Values that replace decoded ones bit for bit, such as infinities.
@@ -47,16 +54,21 @@ class Exceptions:
     bits: NDArray[np.uint64]
 
 
-def write_column(index: int, column: Generic) -> bytes:
-    """Byte planes of a column, deflated."""
+def column_fields(index: int, code: ColumnCode) -> FieldWriter:
+    """What every COLUMN payload begins with."""
+    return FieldWriter().put("u8", ExactKind.COLUMN).put("u16", index).put("u8", code)
+
+
+def write_column(index: int, column: Generic, effort: int = 9) -> bytes:
+    """Byte planes of a column, deflated with an effort of 1 to 9."""
     little = np.ascontiguousarray(column, column.dtype.newbyteorder("<"))
     planes = little.view(np.uint8).reshape(len(column), column.dtype.itemsize).T
-    fields = FieldWriter().put("u8", ExactKind.COLUMN).put("u16", index)
-    return fields.raw(zlib.compress(planes.tobytes(), 9)).finish()
+    fields = column_fields(index, ColumnCode.DEFLATED)
+    return fields.raw(zlib.compress(planes.tobytes(), effort)).finish()
 
 
 def read_column(fields: FieldReader, count: int, dtype: np.dtype[np.generic]) -> Generic:
-    """Undo :func:`write_column` behind the property index."""
+    """Undo :func:`write_column` behind the code."""
     size = count * dtype.itemsize
     planes = np.frombuffer(inflate(fields.raw(fields.remaining), size), np.uint8)
     rows = np.ascontiguousarray(planes.reshape(dtype.itemsize, count).T)

@@ -59,6 +59,7 @@ class Manifest:
     elements: bool
     original_order: bool
     encoder: str = ""
+    exact: tuple[str, ...] = ()
 
     def dtype(self, name: str) -> np.dtype[np.generic]:
         """Native dtype of a property."""
@@ -76,6 +77,8 @@ class Manifest:
             "original_order": self.original_order,
             "encoder": self.encoder,
         }
+        if self.exact:
+            document["exact"] = list(self.exact)
         text = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
         return FieldWriter().put("u32", len(text)).raw(zlib.compress(text, 9)).finish()
 
@@ -104,6 +107,7 @@ class Manifest:
                 elements=document["elements"] is True,
                 original_order=document["original_order"] is True,
                 encoder=str(document["encoder"]),
+                exact=tuple(map(_name, _list(document.get("exact", [])))),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise fields.corrupt(f"schema is malformed: {error}") from error
@@ -124,6 +128,9 @@ class Manifest:
         placed += [*self.constants, *self.extras]
         if sorted(placed) != sorted(dtypes):
             raise CorruptError("a property is in no group or in several", chunk="SCHM")
+        lossy = {column for group in self.groups for column in group.columns}
+        if len(set(self.exact)) != len(self.exact) or not lossy.issuperset(self.exact):
+            raise CorruptError("an exact property is listed twice or in no group", chunk="SCHM")
         for group, declared in zip(self.groups, header.groups, strict=True):
             if declared.kind not in LABEL_KINDS and any(dtypes[c][0] != "f" for c in group.columns):
                 raise CorruptError("quantised property is not of a float type", chunk="SCHM")

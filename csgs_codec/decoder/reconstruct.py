@@ -50,10 +50,11 @@ class _Reconstruction:
 
     def scene(self) -> Scene:
         columns: dict[str, Generic] = {}
+        replaced = self._decoder.exact.columns.keys()
         held = [
             Columns.make(group, [(n, self._manifest.dtype(n)) for n in named.columns], self._count)
             for group, named in enumerate(self._manifest.groups)
-            if named.columns and self._covered(group)
+            if named.columns and self._covered(group) and not replaced >= set(named.columns)
         ]
         places = range(len(self._starts) - 1)
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

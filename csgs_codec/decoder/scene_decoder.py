@@ -10,7 +10,6 @@ from itertools import repeat
 
 from csgs_codec.attributes.exact import (
     ExactKind,
-    read_column,
     read_elements,
     read_exceptions,
     read_row_order,
@@ -19,6 +18,7 @@ from csgs_codec.container.chunks import Chunk
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.decoder.chunk import decode_chunk
 from csgs_codec.decoder.exact import ExactData
+from csgs_codec.decoder.integers import CanonicalIntegers
 from csgs_codec.decoder.parser import DataChunk, LevelData, Parser
 from csgs_codec.errors import CorruptError, CsgsError
 from csgs_codec.hyperprior.tile import Tile
@@ -41,6 +41,7 @@ class SceneDecoder:
         self._tiles: dict[int, Tile] = {}
         self._digest = b""
         self.exact = ExactData()
+        self._integers = CanonicalIntegers(parser.tools, self.tile)
         self.levels_decoded = 0
 
     def tile(self, index: int) -> Tile:
@@ -112,9 +113,10 @@ class SceneDecoder:
         kind = fields.integer("u8", 0, len(ExactKind) - 1)
         if kind == ExactKind.COLUMN:
             name = manifest.properties[fields.integer("u16", 0, len(manifest.properties) - 1)][0]
-            fields.require(name in manifest.extras, f"property {name} is not an extra")
+            announced = name in manifest.extras or name in manifest.exact
+            fields.require(announced, f"property {name} is not announced as exact")
             fields.require(name not in self.exact.columns, f"property {name} stands twice")
-            self.exact.columns[name] = read_column(fields, count, manifest.dtype(name))
+            self.exact.read_column(name, fields, count, manifest.dtype(name), self._integers)
         elif kind == ExactKind.ELEMENTS:
             fields.require(self.exact.elements is None, "other elements stand twice")
             self.exact.elements = read_elements(fields, parser.limits)
@@ -132,9 +134,10 @@ class SceneDecoder:
         if not wanted or self.levels_decoded < len(parser.levels):
             return
         manifest, exact = parser.manifest, self.exact
-        missing = [name for name in manifest.extras if name not in exact.columns]
+        wanted_names = (*manifest.extras, *manifest.exact)
+        missing = [name for name in wanted_names if name not in exact.columns]
         if missing:
-            raise CorruptError("an extra property is missing", property=missing[0])
+            raise CorruptError("an exact property is missing", property=missing[0])
         if manifest.elements != (exact.elements is not None):
             raise CorruptError("other elements are missing or unannounced")
         if manifest.original_order != (exact.row_order is not None):

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes import positions
-from csgs_codec.attributes.exact import (
-    Exceptions,
-    write_column,
-    write_elements,
-    write_exceptions,
-    write_row_order,
-)
+from csgs_codec.attributes.exact import Exceptions
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
@@ -24,9 +18,11 @@ from csgs_codec.decoder import decode, parse
 from csgs_codec.decoder.chunk import Tools
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.appearance import Appearance
+from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
 from csgs_codec.encoder.decoded import decoded_columns
+from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.look import Look, look_at
@@ -39,7 +35,6 @@ from csgs_codec.encoder.target import at_quality, search_psnr, search_size
 from csgs_codec.encoder.write import assemble
 from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
-from csgs_codec.io.ply import elements_to_ply_bytes
 from csgs_codec.numerics.morton import encode_keys
 from csgs_codec.scene import Scene
 from csgs_codec.version import __version__
@@ -62,12 +57,15 @@ class EncodeResult:
         Bits spent on each group in data chunks.
     quality : float
         The quality that was used, found where a size or a PSNR was the target.
+    exact_bits : dict of str to float
+        Bits spent on what the last level keeps exactly: groups, extras and the rest.
     """
 
     data: bytes
     notes: list[str] = field(default_factory=list)
     group_bits: dict[str, float] = field(default_factory=dict)
     quality: float = 0.0
+    exact_bits: dict[str, float] = field(default_factory=dict)
 
 
 def encode(
@@ -119,8 +117,9 @@ def _encode_once(
     data, extra_notes = encoder.run()
     tell("verifying", 0.95)
     _verify(data, encoder.coded)
+    encoder.verify_bounds(data)
     notes = prepared.notes + look.notes + extra_notes
-    return EncodeResult(data, notes, encoder.group_bits, options.quality)
+    return EncodeResult(data, notes, encoder.group_bits, options.quality, encoder.exact_bits)
 
 
 class _Encoder:
@@ -129,14 +128,19 @@ class _Encoder:
     ) -> None:
         self._prepared, self._options, self._tell = prepared, options, tell
         self._scene = prepared.scene
+        self._bounds = Bounds.of(options.max_error, prepared)
         self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
         self._loop = ClosedLoop(prepared.groups, look.views) if look.views else None
-        self._script = plan_script(prepared, self._appearance, options)
+        self._script = plan_script(prepared, self._appearance, options, self._bounds)
         self.coded: CodedScene
+        self.exact_bits: dict[str, float] = {}
+        self._partition: Partition
 
     def run(self) -> tuple[bytes, list[str]]:
         """Encode and return the file with notes."""
         grid = Grid.of(self._scene, self._appearance, self._options.fineness)
+        fine = any(p.kind is GroupKind.POSITION_FINE for p in self._script.groups)
+        grid = self._bounds.refine_grid(grid, self._scene, fine)
         if self._scene.count:
             by_place = place_order(grid.cells)
             ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
@@ -146,17 +150,50 @@ class _Encoder:
             nothing = np.zeros((0, 3), np.int64)
             empty = Tiles(nothing, np.zeros((0, 3), np.uint8), np.zeros((0, 1), np.int64))
             partition = Partition(nothing, np.zeros(0, np.int64), empty)
-        exact, notes = self._exact_payloads(partition)
-        header, level_ends = self._header(partition, grid, bool(exact))
+        self._partition = partition
+        exact_pass = has_exact_pass(self._prepared, self._options)
+        header, level_ends = self._header(partition, grid, exact_pass)
         rows = [partition.tile_rows(t) for t in range(header.tiles)]
         table_payload = self._start(header, partition, rows)
         for index, planned in enumerate(self._script.groups):
             self._tell(planned.name, 0.2 + 0.7 * index / len(self._script.groups))
             self._code(index, planned, rows, grid)
+        self._tell("exact data", 0.85)
+        exact = make_exact_pass(
+            self._prepared,
+            self._options,
+            self._script.groups,
+            self.coded,
+            partition.order,
+            self._exceptions(rows),
+            self._exact_names,
+        )
+        self.exact_bits = exact.bits
         self._tell("entropy coding", 0.9)
         manifest = self._manifest()
-        data = assemble(self.coded, manifest, table_payload, level_ends, exact)
-        return data, notes
+        data = assemble(self.coded, manifest, table_payload, level_ends, exact.payloads)
+        return data, exact.notes
+
+    @property
+    def _exact_names(self) -> tuple[str, ...]:
+        """Columns of lossy groups that the last level replaces by exact ones."""
+        exact = None if self._options.lossless else self._bounds.exact
+        return exact_names(self._script.groups, exact)
+
+    def _exceptions(self, rows: list[NDArray[np.int64]]) -> Exceptions:
+        """Values that are kept exactly: what is not finite, and what misses a bound."""
+        if not self._bounds.by_name or not self._scene.count:
+            return self._prepared.exceptions
+        decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
+        silent = {p.name: p.silent for p in self._script.groups if p.silent is not None}
+        return self._bounds.patch(self._prepared, decoded, silent)
+
+    def verify_bounds(self, data: bytes) -> None:
+        """Check the bounds on the decoded file."""
+        if self._bounds.by_name and self._scene.count:
+            kept = self._options.order == "keep"
+            order = np.arange(self._scene.count) if kept else self._partition.order
+            self._bounds.verify(self._prepared, decode(data), order)
 
     @property
     def group_bits(self) -> dict[str, float]:
@@ -225,11 +262,13 @@ class _Encoder:
                 planned.kind, planned.coding.step, self._options.fineness.error
             )
             weights = None if cost is None else [cost[r] for r in rows]
+            weights = self._bounds.weights(planned.name, weights, rows)
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
 
     def _refit(self, kind: GroupKind, rows: list[NDArray[np.int64]]) -> None:
         """Let colours that are coded next make up for what is lost so far."""
-        if self._loop is None or kind not in (GroupKind.DC, GroupKind.SH):
+        faithful = self._options.lossless or self._bounds.colours
+        if self._loop is None or faithful or kind not in (GroupKind.DC, GroupKind.SH):
             return
         decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
         if kind is GroupKind.DC:
@@ -244,6 +283,7 @@ class _Encoder:
         tools = self.coded.tools
         codings = {coding.kind: coding for coding in tools.codings.values()}
         rule = fine_rule(self._appearance, codings, grid.base, grid.step)
+        rule = self._bounds.refine_fine_rule(rule, grid)
         tools.fine_rules[index] = rule
         for tile, layer in self.coded.places():
             bits = tile.step_classes(index, rule, layer)[:, None].astype(np.float64)
@@ -262,32 +302,8 @@ class _Encoder:
             elements=bool(scene.elements),
             original_order=self._options.order == "keep" and scene.count > 0,
             encoder=f"csgs_codec {__version__}",
+            exact=self._exact_names,
         )
-
-    def _exact_payloads(self, partition: Partition) -> tuple[list[bytes], list[str]]:
-        """XDAT payloads, in canonical row order."""
-        scene, prepared = self._scene, self._prepared
-        order, notes = partition.order, []
-        names = list(scene.columns)
-        extras = prepared.extras if scene.count else tuple(names)
-        payloads = [write_column(names.index(n), scene.columns[n][order]) for n in extras]
-        if scene.elements:
-            payloads.append(write_elements(elements_to_ply_bytes(scene.elements)))
-        exceptions = prepared.exceptions
-        if len(exceptions.row):
-            place = np.empty(scene.count, np.int64)
-            place[order] = np.arange(scene.count)
-            canonical = place[exceptions.row]
-            by_row = np.argsort(canonical, kind="stable")
-            moved = Exceptions(
-                canonical[by_row], exceptions.property[by_row], exceptions.bits[by_row]
-            )
-            payloads.append(write_exceptions(moved))
-        if self._options.order == "keep" and scene.count:
-            payloads.append(write_row_order(order))
-            cost = 8 * len(payloads[-1]) / scene.count
-            notes.append(f"row order kept: {len(payloads[-1])} bytes, {cost:.2f} bits/Gaussian")
-        return payloads, notes
 
 
 def _unit_box(cells: NDArray[np.int64]) -> tuple[tuple[int, int, int], int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError
 from csgs_codec.render.cameras import Camera
 
+LOSSLESS_QUALITY = 50.0
 _ERROR_AT_75 = 10.0**-4.35
 
 
@@ -54,6 +57,10 @@ class EncodeOptions:
         Bytes that the file may have; the quality is searched for.
     psnr : float, optional
         PSNR in dB that pictures of the decoded scene should have against the original's.
+    lossless : bool
+        Whether the last level holds every value bit for bit; ``nan`` does not matter then.
+    max_error : mapping of str to float or str
+        Largest error of each group in the last level; see :mod:`csgs_codec.encoder.bounds`.
     """
 
     quality: float = 75.0
@@ -67,6 +74,8 @@ class EncodeOptions:
     cameras: tuple[Camera, ...] | None = None
     size: int | None = None
     psnr: float | None = None
+    lossless: bool = False
+    max_error: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -77,6 +86,7 @@ class EncodeOptions:
             raise UnsupportedError("a target must be positive")
         if not self.look and (self.cameras is not None or self.psnr is not None):
             raise UnsupportedError("cameras and psnr need pictures, which were switched off")
+        check_max_error(self.max_error, self.lossless)
 
     @property
     def step_factor(self) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from csgs_codec.attributes.exact import Exceptions
 from csgs_codec.container.manifest import DTYPES
+from csgs_codec.encoder.bounds import resolve
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.errors import PlyError
 from csgs_codec.scene import Scene
@@ -31,10 +32,13 @@ class Prepared:
         Finite stand-ins where the original is not.
     groups : tuple of Group
         Without the extras.
+    all_groups : tuple of Group
     constants : dict of str to bytes
     extras : tuple of str
     exceptions : Exceptions
         Original bits of the stand-ins, by scene row.
+    original : Scene
+        The same rows, unchanged.
     notes : list of str
         What a user should be told.
     """
@@ -44,6 +48,8 @@ class Prepared:
     constants: dict[str, bytes]
     extras: tuple[str, ...]
     exceptions: Exceptions
+    original: Scene
+    all_groups: tuple[Group, ...]
     notes: list[str] = field(default_factory=list)
 
 
@@ -54,6 +60,8 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     ------
     PlyError
         The scene has no positions, or defects under ``nan='error'``.
+    UsageError
+        A bound names a group that the scene does not have.
     """
     notes: list[str] = []
     for name, column in scene.columns.items():
@@ -61,8 +69,9 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
             raise PlyError(f"property type {column.dtype} is not a PLY type", property=name)
     groups = assign_roles(scene, options.semantic)
     require_positions(scene, groups)
+    resolve(options.max_error, groups)
     notes += suspicions(scene, groups)
-    defects = find_defects(scene, groups)
+    defects = [] if options.lossless else find_defects(scene, groups)
     if defects and options.nan == "error":
         worst = min(defects, key=lambda d: int(d.rows[0]))
         raise PlyError(
@@ -89,7 +98,7 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     named = [g for g in groups if g.columns[0] not in constants]
     extras = tuple(g.columns[0] for g in named if g.role is Role.EXTRA)
     coded = tuple(g for g in named if g.role is not Role.EXTRA)
-    return Prepared(finite, coded, constants, extras, exceptions, notes)
+    return Prepared(finite, coded, constants, extras, exceptions, scene, groups, notes)
 
 
 def _constant(column: NDArray[np.generic]) -> bytes | None:

@@ -12,6 +12,7 @@ from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.appearance import Appearance
+from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.plan import KIND_OF_ROLE, plan_group, sensitivity_coding
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, sentinel_labels
@@ -88,7 +89,9 @@ class Script:
         return passes, ends
 
 
-def plan_script(prepared: Prepared, appearance: Appearance, options: EncodeOptions) -> Script:
+def plan_script(
+    prepared: Prepared, appearance: Appearance, options: EncodeOptions, bounds: Bounds
+) -> Script:
     """Order the groups (geometry and base colour, then by priority) and choose their quantisers.
 
     Raises
@@ -98,7 +101,7 @@ def plan_script(prepared: Prepared, appearance: Appearance, options: EncodeOptio
     """
     if not prepared.scene.count:
         return Script([], 0, [])
-    planner = _Planner(prepared.scene, appearance, options)
+    planner = _Planner(prepared.scene, appearance, options, bounds)
 
     def groups(role: Role) -> list[Group]:
         return [group for group in prepared.groups if group.role is role]
@@ -120,8 +123,11 @@ def plan_script(prepared: Prepared, appearance: Appearance, options: EncodeOptio
 
 
 class _Planner:
-    def __init__(self, scene: Scene, appearance: Appearance, options: EncodeOptions) -> None:
+    def __init__(
+        self, scene: Scene, appearance: Appearance, options: EncodeOptions, bounds: Bounds
+    ) -> None:
         self._scene, self._appearance, self._options = scene, appearance, options
+        self._bounds = bounds
         self._codings: dict[GroupKind, GroupCoding] = {}
 
     def sensitivity(self) -> Planned:
@@ -139,6 +145,8 @@ class _Planner:
         coding = plan_group(
             group, self._scene, self._appearance, self._codings, self._options.fineness, silent
         )
+        heard = np.ones(self._scene.count, bool) if silent is None else ~silent
+        coding = self._bounds.tighten(group, coding, self._scene.stack(group.columns), heard)
         self._codings[kind] = coding
         return Planned(kind, group.name, group.columns, coding, silent=silent)
 
