@@ -20,7 +20,7 @@ from csgs_codec.limits import (
     Limits,
 )
 
-VERSION = (0, 1)
+VERSION = (0, 2)
 EXACT_PASS_LAYER = 255
 DIGEST_BYTES = 32
 _MAX_AXIS_BITS = 21

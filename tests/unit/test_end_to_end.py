@@ -55,7 +55,7 @@ def assert_faithful(original: Scene, decoded: Scene) -> None:
     assert decoded.columns["scale_1"][5] == -np.inf
     for name in ("x", "y", "z", "scale_0", "f_dc_0", *SEMANTIC):
         difference = decoded.columns[name] - original.columns[name]
-        assert np.sqrt(np.mean(difference**2)) < 0.25 * original.columns[name].std(), name
+        assert np.sqrt(np.mean(difference**2)) < 0.4 * original.columns[name].std(), name
 
 
 def test_everything_comes_back(trained: Encoded) -> None:

@@ -1,0 +1,165 @@
+"""Squared derivatives of pictures, blending weights, and colours fitted to pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from csgs_codec.encoder.refit import ColourFit
+from csgs_codec.encoder.views import View, take_pictures
+from csgs_codec.render import rasterise
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.gaussians import RenderGaussians
+from csgs_codec.render.influence import BlendingWeights, directions, influence
+
+
+def camera(turn: float = 0.0, width: int = 70, height: int = 52) -> Camera:
+    lens = np.array([[60.0, 0, width / 2], [0, 60.0, height / 2], [0, 0, 1]])
+    view = np.eye(4)
+    view[:3, :3] = [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
+    view[2, 3] = 4.0
+    return Camera("c", width, height, lens, view)
+
+
+def scene(count: int = 40, seed: int = 0, coefficients: int = 4) -> RenderGaussians:
+    random = np.random.default_rng(seed)
+    sh = random.normal(0, 0.2, (count, coefficients, 3))
+    sh[:, 0] += 1.0
+    arrays = (
+        random.uniform(-1, 1, (count, 3)),
+        random.normal(size=(count, 4)),
+        np.exp(random.uniform(-2.6, -1.2, (count, 3))),
+        random.uniform(0.2, 0.9, count),
+        sh,
+    )
+    return RenderGaussians(*(np.ascontiguousarray(a, np.float32) for a in arrays))
+
+
+def unit(gaussians: RenderGaussians) -> RenderGaussians:
+    length = np.linalg.norm(gaussians.quats, axis=1, keepdims=True)
+    return replace(gaussians, quats=(gaussians.quats / length).astype(np.float32))
+
+
+def shoot(gaussians: RenderGaussians, view: Camera):  # type: ignore[no-untyped-def]
+    projection = rasterise.project(gaussians, view)
+    tiles = rasterise.bin_tiles(projection)
+    return projection, tiles, rasterise.forward(projection, tiles, projection.rgb)
+
+
+def squared_change(gaussians: RenderGaussians, name: str, row: int, shift: np.ndarray) -> float:
+    """Squared derivative of the picture along a shift of one Gaussian's attribute."""
+    pictures = []
+    for sign in (1, -1):
+        array = getattr(gaussians, name).astype(np.float64)
+        array[row] = array[row] + sign * shift
+        moved = replace(gaussians, **{name: array.astype(np.float32)})
+        pictures.append(shoot(moved, camera())[2].image.astype(np.float64))
+    return float((((pictures[0] - pictures[1]) / 2) ** 2).sum())
+
+
+@pytest.mark.parametrize(
+    ("attribute", "name", "step"),
+    [("position", "means", 2e-3), ("log_scale", "scales", 4e-3), ("quaternion", "quats", 4e-3)],
+)
+def test_squared_derivatives_of_geometry(attribute: str, name: str, step: float) -> None:
+    gaussians = unit(scene())
+    found = getattr(influence(gaussians, camera(), *shoot(gaussians, camera())), attribute)
+    random = np.random.default_rng(3)
+    rows = random.choice(40, 12, replace=False)
+    numeric = []
+    for row in rows:
+        total = 0.0
+        for axis in range(3):
+            if name == "quats":
+                w, x, y, z = gaussians.quats[row].astype(np.float64)
+                # the three tangent directions of the unit quaternion
+                shift = np.array([[-x, w, z, -y], [-y, -z, w, x], [-z, y, -x, w]])[axis]
+            else:
+                shift = np.eye(3)[axis]
+                if name == "scales":
+                    shift = shift * gaussians.scales[row]
+            total += squared_change(gaussians, name, row, step * shift) / step**2
+        numeric.append(total / 3)
+    # contributions that cross alpha = 1/255 jump, and the direction of the colour is left out
+    assert np.sum(found[rows]) == pytest.approx(np.sum(numeric), rel=0.1)
+    assert np.corrcoef(found[rows], numeric)[0, 1] > 0.98
+
+
+def test_squared_derivatives_of_opacity_and_colour() -> None:
+    gaussians = scene()
+    found = influence(gaussians, camera(), *shoot(gaussians, camera()))
+    for row in range(0, 40, 5):
+        numeric = squared_change(gaussians, "opacity", row, np.array(1e-3)) / 1e-6
+        assert found.opacity[row] == pytest.approx(numeric, rel=0.08, abs=1e-2)
+        shift = np.zeros((4, 3))
+        shift[0] = 1e-2 / 0.28209479177387814
+        numeric = squared_change(gaussians, "sh", row, shift) / 1e-4 / 3
+        assert found.colour[row] == pytest.approx(numeric, rel=0.02, abs=1e-4)
+
+
+def test_skipped_rows_are_made_up_for() -> None:
+    gaussians = scene(200)
+    shot = shoot(gaussians, camera())
+    whole, half = (influence(gaussians, camera(), *shot, stride) for stride in (1, 2))
+    assert half.colour.sum() == pytest.approx(whole.colour.sum(), rel=0.1)
+    assert half.position.sum() == pytest.approx(whole.position.sum(), rel=0.1)
+
+
+def test_blending_is_the_picture_and_its_transpose() -> None:
+    gaussians = scene(120)
+    projection, tiles, raster = shoot(gaussians, camera())
+    blending = BlendingWeights.of(projection, tiles, raster, least=0.0)
+    planes = blending.forward(projection.rgb)
+    assert planes == pytest.approx(blending.planes(raster.image), abs=1e-5)
+    random = np.random.default_rng(4)
+    values = random.normal(size=(120, 3)).astype(np.float32)
+    picture = blending.planes(random.normal(size=raster.image.shape).astype(np.float32))
+    there = float(blending.forward(values) @ picture)
+    assert there == pytest.approx(float((values * blending.backward(picture, 120)).sum()), rel=1e-4)
+    assert blending.squared(120) == pytest.approx(
+        influence(gaussians, camera(), projection, tiles, raster).colour, rel=1e-4, abs=1e-5
+    )
+
+
+def test_fitted_colours_bring_pictures_back() -> None:
+    original = scene(300)
+    views = [View(camera(t), shoot(original, camera(t))[2].image) for t in np.linspace(-1, 1, 8)]
+    random = np.random.default_rng(5)
+    moved = (original.means + random.normal(0, 0.02, (300, 3))).astype(np.float32)
+    lossy = replace(original, means=moved)
+    fit = ColourFit(lossy, views)
+    change = fit.solve(6, slice(0, None), 0.05)
+    better = replace(lossy, sh=lossy.sh + change)
+
+    def error(gaussians: RenderGaussians, turn: float) -> float:
+        wanted = shoot(original, camera(turn))[2].image
+        return float(((shoot(gaussians, camera(turn))[2].image - wanted) ** 2).mean())
+
+    assert error(better, 1.0) < 0.6 * error(lossy, 1.0)
+    assert error(better, 0.15) < 0.8 * error(lossy, 0.15), "a view that was not looked at"
+    only_sh = ColourFit(lossy, views).solve(3, slice(1, None), 0.05)
+    assert not only_sh[:, 0].any() and only_sh[:, 1:].any()
+
+
+def test_pictures_and_what_they_say() -> None:
+    gaussians = scene(100)
+    hidden = replace(gaussians, opacity=np.where(np.arange(100) < 50, gaussians.opacity, 0))
+    views, sensitivity, seen = take_pictures(hidden, [camera(t) for t in (-1, 0, 1)], 2)
+    assert len(views) == 2 and 0.3 < seen <= 0.5
+    assert sensitivity.directions.shape == (4, 4)
+    assert np.trace(sensitivity.directions) == pytest.approx(4)
+    for values in sensitivity.by_kind.values():
+        assert values.shape == (100,) and not values[50:].any() and (values >= 0).all()
+
+
+def test_directions_of_a_camera() -> None:
+    gaussians = scene(10)
+    basis = directions(gaussians, camera(), 4)
+    towards = gaussians.means - camera().centre
+    towards = towards / np.linalg.norm(towards, axis=1, keepdims=True)
+    assert basis[:, 0] == pytest.approx(0.28209479)
+    assert basis[:, 1:] == pytest.approx(0.48860251 * towards[:, [1, 2, 0]] * [-1, 1, -1], abs=1e-5)

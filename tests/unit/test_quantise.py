@@ -1,0 +1,64 @@
+"""Rate-distortion-optimised symbols."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from csgs_codec.encoder.quantise import LAMBDA, choose_symbols, scale_offsets, symbol_bits
+from csgs_codec.numerics.bits import BitWriter
+from csgs_codec.numerics.rans import RansEncoder
+from csgs_codec.numerics.residuals import encode_residuals
+
+
+def coded_bits(k: np.ndarray, index: np.ndarray) -> float:
+    rans, bits = RansEncoder(), BitWriter()
+    encode_residuals(k.astype(np.int32), index, rans, bits)
+    return rans.cost + bits.size
+
+
+@pytest.mark.parametrize("index", [1, 2, 10, 25, 40, 63])
+def test_bits_are_those_of_the_coder(index: int) -> None:
+    for k in (0, 1, -1, 2, 7, 30, 126, -127):
+        told = symbol_bits()[index, abs(k)]
+        assert coded_bits(np.array([[k]]), np.array([[index]], np.uint8)) == pytest.approx(told)
+
+
+def cost(residual: np.ndarray, k: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return weight[:, None] * (residual - k) ** 2 + LAMBDA * symbol_bits()[index, np.abs(k)]
+
+
+def test_no_symbol_near_by_is_cheaper() -> None:
+    random = np.random.default_rng(1)
+    residual = random.laplace(0, 1.5, (400, 3))
+    index = random.integers(1, 40, (400, 3)).astype(np.uint8)
+    weight = np.exp(random.normal(0, 1, 400))
+    k = choose_symbols(residual, index, weight)
+    chosen = cost(residual, k, index, weight)
+    nearest = np.rint(residual).astype(int)
+    for other in (nearest, np.zeros_like(k), nearest - np.sign(nearest)):
+        assert (chosen <= cost(residual, other, index, weight) + 1e-6).all()
+
+
+def test_heavy_errors_leave_no_choice_and_light_ones_vanish() -> None:
+    residual = np.linspace(-3, 3, 61)[:, None] + 0.01
+    index = np.full(residual.shape, 12, np.uint8)
+    heavy = choose_symbols(residual, index, np.full(61, 1e9))
+    assert np.array_equal(heavy, np.rint(residual))
+    assert not choose_symbols(residual, index, np.full(61, 1e-9)).any()
+
+
+def test_uncoded_and_huge_residuals() -> None:
+    residual = np.array([[5.0, 1000.4, -4e5]])
+    k = choose_symbols(residual, np.array([[0, 5, 63]], np.uint8))
+    assert k.tolist() == [[0, 1000, -400000]]
+
+
+def test_offsets_make_symbols_cheaper() -> None:
+    random = np.random.default_rng(2)
+    k = np.rint(random.laplace(0, 0.5, (3000, 2)) * np.array([1.0, 8.0])).astype(np.int32)
+    index = np.full(k.shape, 22, np.uint8)
+    offsets = scale_offsets(k, index)
+    assert offsets[0] < 0 < offsets[1]
+    moved = (index + offsets).astype(np.uint8)
+    assert coded_bits(k, moved) < coded_bits(k, index)
