@@ -9,7 +9,7 @@ seen is sharp and varied. The best are taken one by one, each keeping its distan
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +19,36 @@ from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import Floats, RenderGaussians
 
 Vector = NDArray[np.float64]
-_CANDIDATES = 240
-_DRAWN = 24_000
+_CANDIDATES = 200
+_DRAWN = 16_000
 _WIDTH, _HEIGHT = 64, 48
 _FIELD_OF_VIEW = math.radians(60)
 _DISTANCES = (1.6, 2.4, 3.0, 3.6, 4.3)
 _ELEVATION = (8.0, 70.0)
+_FAR, _FILLED, _OBSTRUCTED = 3.4, 0.85, 0.3
 _ALIGNED = math.cos(math.radians(10))
 _DEFAULT_UP = np.array([0.0, -1.0, 0.0])
 
 
 @dataclass(frozen=True)
 class _Focus:
-    """Where to look: point, distance that holds a quarter and a half of the weight, axes."""
+    """Where to look: point, distance that holds a quarter of the weight, axes."""
 
     point: Vector
     quarter: float
-    half: float
     axes: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Direction from the focus, distance, and how good the view is."""
+    """Direction from the focus, distance, how good the view is, and what stands in its way."""
 
     direction: Vector
     distance: float
     coverage: float
     centre: float
     quality: float
+    obstruction: float
 
 
 def place_cameras(
@@ -75,13 +76,23 @@ def place_cameras(
     random = np.random.default_rng(0)
     focus = _find_focus(gaussians)
     drawn = _thin_out(gaussians, random)
-    candidates = _score_all(drawn, focus, _sphere(max(_CANDIDATES, 4 * count)), random)
-    up, scores = _up_and_scores(candidates, focus)
+    directions = _sphere(max(_CANDIDATES, 4 * count))
+    distances = focus.quarter * np.resize(_DISTANCES, len(directions))
+    distances *= random.uniform(0.85, 1.15, len(directions))
+    candidates = _score_all(drawn, focus, directions, distances)
+    far = [c.coverage for c in candidates if c.distance > _FAR * focus.quarter]
+    is_open = bool(np.quantile(far, 0.75) > _FILLED)
+    if not is_open:
+        focus, whole = _whole_object(gaussians, focus)
+        candidates = _score_all(drawn, focus, directions, np.maximum(distances, whole))
+    up, scores = _up_and_scores(candidates, focus, is_open)
     focal = max(width, height) / 2 / math.tan(_FIELD_OF_VIEW / 2)
     intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    chosen = _spread_out(candidates, scores, count + max(4, count // 2))
+    best = [candidates[k] for k in chosen]
     cameras = []
-    for number, k in enumerate(_spread_out(candidates, scores, count)):
-        eye = focus.point + candidates[k].distance * candidates[k].direction
+    for number, candidate in enumerate(_unobstructed(gaussians, focus, best, count)):
+        eye = focus.point + candidate.distance * candidate.direction
         view = look_at(eye, focus.point, up)
         cameras.append(Camera(f"auto_{number:03d}", width, height, intrinsics, view))
     return cameras
@@ -130,12 +141,22 @@ def _find_focus(gaussians: RenderGaussians) -> _Focus:
         half = _quantiles(distance, weight, [0.5])[0]
         point = middle(weight * (distance <= 2 * half))
     distance = np.linalg.norm(points - point, axis=1)
-    quarter, half, most = _quantiles(distance, weight, [0.25, 0.5, 0.8])
+    quarter, most = _quantiles(distance, weight, [0.25, 0.8])
     near = distance <= min(1.5 * most, 4 * quarter)
     offsets = (points[near] - point) * np.sqrt(weight[near] / weight[near].sum())[:, None]
     axes = np.linalg.eigh(offsets.T @ offsets)[1].T
     smallest = float(np.median(size))
-    return _Focus(point, max(float(quarter), smallest), max(float(half), smallest), axes)
+    return _Focus(point, max(float(quarter), smallest), axes)
+
+
+def _whole_object(gaussians: RenderGaussians, focus: _Focus) -> tuple[_Focus, float]:
+    """Focus in the middle of an object, and the distance from which it fits into the picture."""
+    solid = gaussians.opacity > 0.1
+    points = gaussians.means[solid].astype(np.float64)
+    low, high = np.quantile(points, [0.01, 0.99], axis=0)
+    point = (low + high) / 2
+    radius = float(np.quantile(np.linalg.norm(points - point, axis=1), 0.98))
+    return replace(focus, point=point), radius / math.sin(_FIELD_OF_VIEW / 2)
 
 
 def _thin_out(gaussians: RenderGaussians, random: np.random.Generator) -> RenderGaussians:
@@ -160,30 +181,25 @@ def _sphere(count: int) -> NDArray[np.float64]:
 
 
 def _score_all(
-    gaussians: RenderGaussians,
-    focus: _Focus,
-    directions: NDArray[np.float64],
-    random: np.random.Generator,
+    gaussians: RenderGaussians, focus: _Focus, directions: Vector, distances: Vector
 ) -> list[_Candidate]:
     from csgs_codec.render.rasterise import in_pieces
 
     count = len(directions)
-    distances = focus.quarter * np.resize(_DISTANCES, count) * random.uniform(0.85, 1.15, count)
-    targets = focus.point + 0.1 * focus.half * random.normal(size=(count, 3))
     found: list[_Candidate | None] = [None] * count
 
     def some(begin: int, end: int) -> None:
         for k in range(begin, end):
-            found[k] = _score(gaussians, focus, directions[k], float(distances[k]), targets[k])
+            found[k] = _score(gaussians, focus, directions[k], float(distances[k]))
 
     in_pieces(some, count, 8)
     return [candidate for candidate in found if candidate is not None]
 
 
 def _score(
-    gaussians: RenderGaussians, focus: _Focus, direction: Vector, distance: float, target: Vector
+    gaussians: RenderGaussians, focus: _Focus, direction: Vector, distance: float
 ) -> _Candidate:
-    view = look_at(focus.point + distance * direction, target, focus.axes[0])
+    view = look_at(focus.point + distance * direction, focus.point, focus.axes[0])
     focal = _WIDTH / 2 / math.tan(_FIELD_OF_VIEW / 2)
     lens = np.array([[focal, 0, _WIDTH / 2], [0, focal, _HEIGHT / 2], [0, 0, 1.0]])
     rgb, alpha, depth, blur = _look(gaussians, Camera("", _WIDTH, _HEIGHT, lens, view))
@@ -192,9 +208,10 @@ def _score(
     hidden = float((alpha * (depth < 0.45 * distance))[inner].mean())
     blurred = float((blur * alpha).sum() / max(alpha.sum(), 1e-3))
     variety = min(float(rgb.std(axis=(0, 1)).mean()), 0.25) / 0.25
-    quality = 0.5 * variety - 3 * crowded - 2 * hidden - 5 * blurred
+    obstruction = 3 * crowded + 2 * hidden
+    quality = 0.5 * variety - obstruction - 5 * blurred
     centre = min(1.0, 1.3 * float(alpha[inner].mean()))
-    return _Candidate(direction, distance, float(alpha.mean()), centre, quality)
+    return _Candidate(direction, distance, float(alpha.mean()), centre, quality, obstruction)
 
 
 def _look(gaussians: RenderGaussians, camera: Camera) -> tuple[Floats, Floats, Floats, Floats]:
@@ -210,15 +227,16 @@ def _look(gaussians: RenderGaussians, camera: Camera) -> tuple[Floats, Floats, F
     return raster.image[..., :3], alpha, raster.image[..., 3] / solid, raster.image[..., 4] / solid
 
 
-def _up_and_scores(candidates: list[_Candidate], focus: _Focus) -> tuple[Vector, Vector]:
+def _up_and_scores(
+    candidates: list[_Candidate], focus: _Focus, is_open: bool
+) -> tuple[Vector, Vector]:
     """The scene's up direction, and scores in which views from below an open scene are out.
 
-    A scene is open if most views are filled to the edges (there is a ground and surroundings) and
-    an object otherwise. An open scene is flat, and good views of it come from above; of an object,
-    a coordinate axis near the mean direction of good views is up.
+    A scene is open if most views from afar are filled to the edges (there is a ground and
+    surroundings) and an object otherwise. An open scene is flat, and good views of it come from
+    above; of an object, a coordinate axis near the mean direction of good views is up.
     """
     directions = np.array([c.direction for c in candidates])
-    is_open = np.quantile([c.coverage for c in candidates], 0.75) > 0.85
     shown = [2 * c.coverage if is_open else c.centre for c in candidates]
     scores = np.array(shown) + np.array([c.quality for c in candidates])
     best = np.argsort(-scores)[: len(candidates) // 6]
@@ -254,3 +272,18 @@ def _spread_out(candidates: list[_Candidate], scores: Vector, count: int) -> lis
         penalty += 1.2 * np.exp(-((angle / width) ** 2))
         penalty[k] = np.inf
     return chosen
+
+
+def _unobstructed(
+    gaussians: RenderGaussians, focus: _Focus, candidates: list[_Candidate], count: int
+) -> list[_Candidate]:
+    """The first ``count`` candidates; those in whose way something stands only if need be.
+
+    All Gaussians are looked at: what hides a view may be missing in the thinned-out scene.
+    """
+    directions = np.array([c.direction for c in candidates])
+    distances = np.array([c.distance for c in candidates])
+    bare = replace(gaussians, sh=np.ascontiguousarray(gaussians.sh[:, :1]))
+    obstructions = [c.obstruction for c in _score_all(bare, focus, directions, distances)]
+    order = sorted(range(len(candidates)), key=lambda k: obstructions[k] > _OBSTRUCTED)
+    return [candidates[k] for k in sorted(order[:count])]
