@@ -96,7 +96,7 @@ def decode_parsed(
         raise TruncatedError("file ends before the level is complete", level=level or 1)
     decoder = SceneDecoder(parser)
     decoder.decode_to(complete if level is None else level, verify)
-    return reconstruct(parser, decoder, compensate)
+    return reconstruct(parser, decoder, compensate, release=True)
 
 
 def locate(error: CsgsError, source: Source) -> CsgsError:

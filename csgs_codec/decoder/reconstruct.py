@@ -26,18 +26,25 @@ from csgs_codec.scene import PlyLayout, Scene
 Generic = NDArray[np.generic]
 
 
-def reconstruct(parser: Parser, decoder: SceneDecoder, compensate: bool = True) -> Scene:
+def reconstruct(
+    parser: Parser, decoder: SceneDecoder, compensate: bool = True, release: bool = False
+) -> Scene:
     """Return the scene at the level that ``decoder`` has reached.
 
     Rows are layer after layer, then tile after tile: the rows of a lower level are the first rows
     of a higher one. Columns of groups that the level does not hold are absent. With ``compensate``
-    the scales and opacities of a level that lacks Gaussians are adapted as the file says.
+    the scales and opacities of a level that lacks Gaussians are adapted as the file says. With
+    ``release`` the integers of a tile are given up as soon as they are columns: ``decoder`` can go
+    no further.
     """
-    return _Reconstruction(parser, decoder, compensate).scene()
+    return _Reconstruction(parser, decoder, compensate, release).scene()
 
 
 class _Reconstruction:
-    def __init__(self, parser: Parser, decoder: SceneDecoder, compensate: bool) -> None:
+    def __init__(
+        self, parser: Parser, decoder: SceneDecoder, compensate: bool, release: bool
+    ) -> None:
+        self._release = release
         self._parser, self._decoder = parser, decoder
         self._header, self._manifest = parser.header, parser.manifest
         level = parser.levels[decoder.levels_decoded - 1]
@@ -56,9 +63,8 @@ class _Reconstruction:
             for group, named in enumerate(self._manifest.groups)
             if named.columns and self._covered(group) and not replaced >= set(named.columns)
         ]
-        places = range(len(self._starts) - 1)
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            list(pool.map(self._fill, places, repeat(held)))
+            list(pool.map(self._fill, range(self._header.tiles), repeat(held)))
         for one in held:
             columns.update(one.named)
         for name, value in self._manifest.constants.items():
@@ -123,13 +129,16 @@ class _Reconstruction:
         held = [count > group for count in self._cover.groups[: self._cover.layers]]
         return all(held) if self._header.groups[group].kind in LABEL_KINDS else any(held)
 
-    def _fill(self, place: int, held: list[Columns]) -> None:
-        """Write the rows of one layer of one tile."""
-        begin, end = int(self._starts[place]), int(self._starts[place + 1])
-        layer, index = divmod(place, self._header.tiles)
+    def _fill(self, index: int, held: list[Columns]) -> None:
+        """Write the rows of one tile."""
         tile = self._decoder.tile(index)
-        for columns in held if begin < end else ():
-            fill(self._parser.tools, tile, layer, columns, begin, self._cover.groups[layer])
+        for layer in range(self._cover.layers):
+            place = layer * self._header.tiles + index
+            begin, end = int(self._starts[place]), int(self._starts[place + 1])
+            for columns in held if begin < end else ():
+                fill(self._parser.tools, tile, layer, columns, begin, self._cover.groups[layer])
+        if self._release:
+            tile.release()
 
 
 def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:

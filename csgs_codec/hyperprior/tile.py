@@ -104,6 +104,12 @@ class Tile:
             self._values[group] = np.zeros((len(self.keys), channels), np.int32)
         return self._values[group]
 
+    def release(self) -> None:
+        """Give up all but the keys: nothing more will be decoded."""
+        self._values.clear()
+        self._neighbours.clear()
+        self._encoded_positions = (-1, np.zeros((0, 0), np.uint8))
+
     def digest(self, layer: int, groups: tuple[int, ...]) -> bytes:
         """SHA-256 of a layer's integers: keys as u64, all else as i32, group after group."""
         digest = hashlib.sha256()

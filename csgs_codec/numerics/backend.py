@@ -46,7 +46,7 @@ def kernels() -> ModuleType | None:
         return None
     try:
         from csgs_codec.numerics import numba_kernels
-    except (ImportError, RuntimeError) as error:
+    except Exception as error:
         hint = "numba is not usable and numpy is slower (is NUMBA_CACHE_DIR writable?)"
         warnings.warn(f"{hint}: {error}", RuntimeWarning, stacklevel=2)
         return None

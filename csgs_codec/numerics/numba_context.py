@@ -53,7 +53,8 @@ def positional_columns(cells, offset, unit_shift, octaves, out):
                             + np.uint16(phase << 14)
                         )
                         sign = np.uint16(np.uint16(0) - np.uint16(wave >> np.uint16(15)))
-                        out[column, np.uint64(begin + r)] = np.uint8(np.uint16(wave ^ sign) >> np.uint16(7))
+                        high = np.uint16(wave ^ sign) >> np.uint16(7)
+                        out[column, np.uint64(begin + r)] = np.uint8(high)
 
 
 @njit("void(int32[:,::1], int32[::1], uint8[::1], uint8[:,::1], int64)", **OPTIONS)

@@ -1,10 +1,12 @@
-"""Compiled kernels that only an encoder needs; decoders do not wait for them."""
+"""Compiled kernels that decoding a scene does not need: it does not wait for them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
+from csgs_codec.numerics.numba_entropy import decode_symbol
+from csgs_codec.numerics.numba_network import buffers, forward, load
 from csgs_codec.numerics.numba_options import OPTIONS
 
 
@@ -52,3 +54,53 @@ def reconstruct(mu_q6, k, classes, step_q6, zero_class, v_q6):
             largest = max(largest, abs(value))
             v_q6[i, j] = value
     return largest
+
+
+@njit(
+    "void(uint8[:,::1], int64[::1], float32[::1], float32[::1], float32[::1], int32[:,::1])",
+    **OPTIONS,
+)
+def network_forward(columns, widths, weights, bias, scale, out):
+    """Outputs, shape (n, outputs), for inputs given column by column, shape (inputs, n)."""
+    x, y = buffers(widths)
+    for begin in range(0, out.shape[0], 64):
+        rows = min(64, out.shape[0] - begin)
+        load(columns, begin, rows, x)
+        found = forward(widths, weights, bias, scale, x, y)
+        for j in range(out.shape[1]):
+            for r in range(rows):
+                out[begin + r, j] = np.int32(found[j, r])
+
+
+@njit(
+    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], uint32[:,::1],"
+    " int32[::1], int32, int32[::1])",
+    **OPTIONS,
+)
+def residuals_decode(
+    words,
+    at,
+    states,
+    scale_index,
+    symbol_of_group,
+    cdf,
+    start_and_frequency,
+    half_width,
+    escape,
+    out,
+):
+    """Like ``rans_decode``, skipping scale index 0, to residuals or ``escape``."""
+    last = words.shape[0] - 1
+    lane = 0
+    for i in range(out.shape[0]):
+        table = scale_index[i]
+        if table == 0:
+            out[i] = 0
+            continue
+        symbol, at = decode_symbol(
+            words, at, last, states, lane, table, symbol_of_group, cdf, start_and_frequency
+        )
+        residual = np.int32(symbol) - half_width[table]
+        out[i] = escape if residual > half_width[table] else residual
+        lane = (lane + 1) & 31
+    return at

@@ -44,40 +44,6 @@ def rans_decode(words, at, states, tables, symbol_of_group, cdf, start_and_frequ
     return at
 
 
-@njit(
-    "int64(uint16[::1], int64, uint32[::1], uint8[::1], uint8[:,::1], uint32[:,::1], uint32[:,::1],"
-    " int32[::1], int32, int32[::1])",
-    **OPTIONS,
-)
-def residuals_decode(
-    words,
-    at,
-    states,
-    scale_index,
-    symbol_of_group,
-    cdf,
-    start_and_frequency,
-    half_width,
-    escape,
-    out,
-):
-    """Like ``rans_decode``, skipping scale index 0, to residuals or ``escape``."""
-    last = words.shape[0] - 1
-    lane = 0
-    for i in range(out.shape[0]):
-        table = scale_index[i]
-        if table == 0:
-            out[i] = 0
-            continue
-        symbol, at = decode_symbol(
-            words, at, last, states, lane, table, symbol_of_group, cdf, start_and_frequency
-        )
-        residual = np.int32(symbol) - half_width[table]
-        out[i] = escape if residual > half_width[table] else residual
-        lane = (lane + 1) & 31
-    return at
-
-
 @njit(**OPTIONS)
 def _field(data, at, width):
     """One field of at most 56 bits."""

@@ -21,7 +21,8 @@ def values_plain(v_q6, step, centre, out, begin):
         rows = min(_ROWS, v_q6.shape[0] - first)
         for c in range(v_q6.shape[1]):
             for r in range(rows):
-                out[c, np.uint64(begin + first + r)] = v_q6[np.uint64(first + r), c] * step + centre[c]
+                value = v_q6[np.uint64(first + r), c] * step + centre[c]
+                out[c, np.uint64(begin + first + r)] = value
 
 
 @njit(

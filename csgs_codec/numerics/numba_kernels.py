@@ -15,7 +15,6 @@ from csgs_codec.numerics.numba_entropy import (
     cells_decode,
     exp_golomb_read,
     rans_decode,
-    residuals_decode,
 )
 from csgs_codec.numerics.numba_floats import (
     values_linear,
@@ -23,10 +22,7 @@ from csgs_codec.numerics.numba_floats import (
     values_position,
     values_rotation,
 )
-from csgs_codec.numerics.numba_network import (
-    group_decode,
-    network_forward,
-)
+from csgs_codec.numerics.numba_network import group_decode
 
 __all__ = [
     "bits_read",
@@ -37,21 +33,19 @@ __all__ = [
     "group_decode",
     "morton_decode",
     "nearest_neighbours",
-    "network_forward",
     "positional_columns",
     "rans_decode",
-    "residuals_decode",
     "step_classes",
     "values_linear",
     "values_plain",
     "values_position",
     "values_rotation",
 ]
-_LATE = ("rans_encode", "split_outputs", "reconstruct")
+_LATE = ("network_forward", "rans_encode", "reconstruct", "residuals_decode", "split_outputs")
 
 
 def __getattr__(name: str) -> object:
-    """Load what only encoders need on first use."""
+    """Load what decoding a scene does not need on first use."""
     if name not in _LATE:
         raise AttributeError(name)
     from csgs_codec.numerics import numba_encoder

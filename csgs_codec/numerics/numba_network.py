@@ -83,14 +83,24 @@ def _products(typing, x, inputs, lane, weights, at, bias, y, first):
 
 
 @njit(**OPTIONS)
-def _load(columns, begin, rows, x):
+def buffers(widths):
+    """Two buffers of activations for :func:`forward`."""
+    widest = 0
+    for layer in range(widths.shape[0]):
+        widest = max(widest, widths[layer])
+    return np.zeros((widest + 3, 64), np.float32), np.zeros((widest + 3, 64), np.float32)
+
+
+@njit(**OPTIONS)
+def load(columns, begin, rows, x):
+    """Take the inputs of one block of rows."""
     for k in range(columns.shape[0]):
         for r in range(rows):
             x[k, r] = columns[k, np.uint64(begin + r)]
 
 
 @njit(**OPTIONS)
-def _forward(widths, weights, bias, scale, x, y):
+def forward(widths, weights, bias, scale, x, y):
     """All layers for one block; return the buffer with the outputs, which are not yet floored."""
     weight_at = 0
     bias_at = 0
@@ -116,24 +126,6 @@ def _forward(widths, weights, bias, scale, x, y):
                     y[j, r] = np.floor(y[j, r] * factor)
         x, y = y, x
     return x
-
-
-@njit(
-    "void(uint8[:,::1], int64[::1], float32[::1], float32[::1], float32[::1], int32[:,::1])",
-    **OPTIONS,
-)
-def network_forward(columns, widths, weights, bias, scale, out):
-    """Outputs, shape (n, outputs), for inputs given column by column, shape (inputs, n)."""
-    widest = widths.max() + 3
-    x = np.zeros((widest, 64), np.float32)
-    y = np.zeros((widest, 64), np.float32)
-    for begin in range(0, out.shape[0], 64):
-        rows = min(64, out.shape[0] - begin)
-        _load(columns, begin, rows, x)
-        found = _forward(widths, weights, bias, scale, x, y)
-        for j in range(out.shape[1]):
-            for r in range(rows):
-                out[begin + r, j] = np.int32(found[j, r])
 
 
 @njit(
@@ -170,9 +162,7 @@ def group_decode(
     receives it, the number of escapes and the largest magnitude of a value.
     """
     channels = v_q6.shape[1]
-    widest = widths.max() + 3
-    x = np.zeros((widest, 64), np.float32)
-    y = np.zeros((widest, 64), np.float32)
+    x, y = buffers(widths)
     index = np.zeros((channels, 64), np.uint8)
     at = counts[0]
     last = words.shape[0] - 1
@@ -181,8 +171,8 @@ def group_decode(
     lane = 0
     for begin in range(0, v_q6.shape[0], 64):
         rows = min(64, v_q6.shape[0] - begin)
-        _load(columns, begin, rows, x)
-        out = _forward(widths, weights, bias, scale, x, y)
+        load(columns, begin, rows, x)
+        out = forward(widths, weights, bias, scale, x, y)
         for c in range(channels):
             for r in range(rows):
                 shifted = (np.int32(out[channels + c, r]) + np.int32(32)) >> np.int32(6)
