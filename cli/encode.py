@@ -34,7 +34,8 @@ from csgs_codec.io.ply import read_ply
               help="Keep the row order of the PLY; the cost is printed.")  # fmt: skip
 @click.option("--priority", type=click.Choice(["rgb", "semantic"]), default="rgb",
               show_default=True, help="What follows the base geometry and colour.")  # fmt: skip
-@click.option("--lossless", is_flag=True, help="Keep every value bit for bit in the last level.")
+@click.option("--lossless", is_flag=True,
+              help="Keep every value bit for bit in the last level.")  # fmt: skip
 @click.option("--max-error", metavar="NAME=BOUND,...", default=None,
               help="Guaranteed bounds: position=1mm,rotation=0.5deg,scale=1%,opacity=0.01,"
               "dc=0.01,sh=0.02,GROUP=0.05.")  # fmt: skip

@@ -16,8 +16,9 @@ from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.manifest import Manifest, NamedGroup
 from csgs_codec.decoder import decode, parse
 from csgs_codec.decoder.chunk import Tools
-from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.decoder.reconstruct import positions_of
+from csgs_codec.decoder.scene_decoder import SceneDecoder
+from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
@@ -26,7 +27,6 @@ from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
-from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
 from csgs_codec.encoder.script import Planned, plan_script
@@ -230,7 +230,8 @@ class _Encoder:
             per_tile = [latents[r] for r in rows]
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
-            cost = self._appearance.cost(planned.kind, planned.coding.step, self._options.fineness.error)
+            error = self._options.fineness.error
+            cost = self._appearance.cost(planned.kind, planned.coding.step, error)
             weights = None if cost is None else [cost[r] for r in rows]
             weights = self._bounds.weights(planned.name, weights, rows)
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)

@@ -10,7 +10,6 @@ from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError
 
-
 LOSSLESS_QUALITY = 50.0
 _ERROR_AT_75 = 10.0**-3.9
 

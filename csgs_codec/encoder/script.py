@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
+from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.options import EncodeOptions
-from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.plan import KIND_OF_ROLE, plan_group, sensitivity_coding
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, sentinel_labels
 from csgs_codec.errors import PlyError
