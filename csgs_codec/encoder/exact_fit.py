@@ -148,7 +148,8 @@ class ExactCoder:
 
 def _finite(column: Generic) -> F64:
     """Values for statistics: what is not finite or absurdly large counts as 0."""
-    values = column.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        values = column.astype(np.float64)
     return np.where(np.abs(values) < _LARGEST, values, 0.0)
 
 
