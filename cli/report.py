@@ -18,7 +18,6 @@ def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, An
     info = probe(result.data)
     count = max(info.gaussians, 1)
     size = len(result.data)
-    by_chunk = info.bytes_by_chunk()
     coded = {name: bits / 8 for name, bits in result.group_bits.items()}
     other = {
         "hyperprior": info.hyperprior_bytes,

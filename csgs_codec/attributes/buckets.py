@@ -97,7 +97,8 @@ class Layout:
         bits = self.to_bits(column)
         widths = self._words
         fields = [bits >> np.uint64(_WORD), bits & np.uint64(0xFFFFFFFF)][-len(widths) :]
-        out.put(np.stack(fields, axis=1).reshape(-1), np.tile(np.array(widths, np.uint8), len(bits)))
+        sizes = np.tile(np.array(widths, np.uint8), len(bits))
+        out.put(np.stack(fields, axis=1).reshape(-1), sizes)
 
     def get_raw(self, source: BitReader, count: int) -> Generic:
         """Undo :meth:`put_raw`."""
@@ -158,16 +159,15 @@ def split(column: Generic, layout: Layout, exponent: int, zeros: int) -> Split:
         shift = -exponent
         tail = (values & ((1 << shift) - 1)).astype(np.uint64)
         width = np.full(len(column), shift, np.uint8)
-        empty = np.zeros(0, np.int64)
-        return Split(values >> shift, nothing, nothing, empty.astype(np.uint8), empty, tail, width)
+        none = np.zeros(len(column), np.int64)
+        return Split(values >> shift, nothing, nothing, none.astype(np.uint8), none, tail, width)
     bits = layout.to_bits(column)
     negative = (bits >> np.uint64(8 * layout.size - 1)) == 1
     fraction = bits & np.uint64((1 << layout.mantissa) - 1)
     if zeros and (fraction & np.uint64((1 << zeros) - 1)).any():
         raise ValueError("low bits of the mantissa are not 0")
-    field = ((bits >> np.uint64(layout.mantissa)) & np.uint64((1 << layout.exponent_bits) - 1)).astype(
-        np.int64
-    )
+    below_sign = bits & np.uint64((1 << (8 * layout.size - 1)) - 1)
+    field = (below_sign >> np.uint64(layout.mantissa)).astype(np.int64)
     places = field - layout.bias + exponent
     raw = (field == (1 << layout.exponent_bits) - 1) | (places > layout.mantissa)
     near_zero = (places < 0) & ~raw
@@ -238,9 +238,11 @@ def join(
         raise CorruptError("an exact value has an impossible exponent", chunk="XDAT")
     width[near_zero] = np.where(gap == ZERO_GAP, 0, layout.mantissa - zeros)
     tail = source.get(width.astype(np.uint8))
-    top = (unsigned - (_ONE << places.astype(np.uint64))) << (layout.mantissa - places).astype(np.uint64)
+    top = unsigned - (_ONE << places.astype(np.uint64))
+    top <<= (layout.mantissa - places).astype(np.uint64)
     top[near_zero] = 0
-    bits = (field.astype(np.uint64) << np.uint64(layout.mantissa)) | top | (tail << np.uint64(zeros))
+    bits = field.astype(np.uint64) << np.uint64(layout.mantissa)
+    bits |= top | (tail << np.uint64(zeros))
     bits |= negative.astype(np.uint64) << np.uint64(8 * layout.size - 1)
     return layout.from_bits(bits)
 
@@ -251,5 +253,5 @@ def _join_integers(layout: Layout, shift: int, bucket: I64, source: BitReader) -
     if ((bucket < (low >> shift)) | (bucket >= max(high >> shift, 1))).any():
         raise CorruptError("an exact value is too large for its type", chunk="XDAT")
     tail = source.get(np.full(len(bucket), shift, np.uint8)).astype(np.int64)
-    mask = np.uint64((1 << bits) - 1)
-    return layout.from_bits(((bucket << shift) | tail).astype(np.uint64) & mask)
+    whole: U64 = ((bucket << shift) | tail).astype(np.uint64)
+    return layout.from_bits(whole & np.uint64((1 << bits) - 1))

@@ -27,7 +27,8 @@ from csgs_codec.numerics.tables import FrequencyTables, normalise_frequencies
 Generic = NDArray[np.generic]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
-Sources = Callable[[int], Sequence[NDArray[np.signedinteger]]]
+Integers = NDArray[np.int64] | NDArray[np.int32]
+Sources = Callable[[int], Sequence[I64]]
 
 NO_SOURCE = 255
 PREVIOUS_ROW = 254
@@ -76,12 +77,13 @@ class ColumnModel:
 
     def predict(self, sources: Sources, past: Past) -> I64:
         """Predicted bucket of each row."""
-        integers = [] if self.source >= PREVIOUS_ROW else list(sources(self.source))
+        integers: list[Integers] = []
+        if self.source < PREVIOUS_ROW:
+            integers += sources(self.source)
+        integers += past.recent(self.earlier)
         linear = np.full(past.count, self.bias, np.int64)
         with np.errstate(over="ignore"):
-            for channel, slope in zip(
-                integers + past.recent(self.earlier), self.coefficients, strict=True
-            ):
+            for channel, slope in zip(integers, self.coefficients, strict=True):
                 linear += channel.astype(np.int64) * np.int64(slope)
         return np.asarray(linear >> np.int64(self.shift))
 
@@ -188,9 +190,7 @@ def symbols_of(difference: I64, raw: NDArray[np.bool_]) -> U8:
     return symbol.astype(np.uint8)
 
 
-def write_modelled(
-    column: Generic, model: ColumnModel, sources: Sources, past: Past
-) -> bytes:
+def write_modelled(column: Generic, model: ColumnModel, sources: Sources, past: Past) -> bytes:
     """Code a column; the payload behind the code byte. ``past`` is updated.
 
     Raises
@@ -299,6 +299,4 @@ def _weights(counts: I64) -> U8:
 
 
 def _tables(weights: U8) -> FrequencyTables:
-    return FrequencyTables(
-        [normalise_frequencies(row.astype(np.int64) ** 2) for row in weights]
-    )
+    return FrequencyTables([normalise_frequencies(row.astype(np.int64) ** 2) for row in weights])

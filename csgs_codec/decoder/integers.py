@@ -29,7 +29,7 @@ class CanonicalIntegers:
 
     def __init__(self, tools: Tools, tile: Callable[[int], Tile]) -> None:
         self._tools, self._tile = tools, tile
-        self._kept: dict[int, I64] = {}
+        self._kept: dict[int, list[I64]] = {}
 
     def channels(self, group: int) -> int:
         """Integers of a group per row; 0 for a group that cannot foretell a column."""
@@ -38,8 +38,8 @@ class CanonicalIntegers:
             return 0
         return groups[group].channels
 
-    def __call__(self, group: int) -> I64:
-        """Integers of a group, shape (channels, gaussians).
+    def __call__(self, group: int) -> list[I64]:
+        """Integers of a group, an array of shape (gaussians,) for each channel.
 
         Those of POSITION are places in ``2**-9`` cells: the middle of the fine cell.
         """
@@ -57,7 +57,7 @@ class CanonicalIntegers:
                     else:
                         out[:, begin:end] = tile.values(group)[rows].T
                     begin = end
-            self._kept = {group: out}
+            self._kept = {group: list(out)}
         return self._kept[group]
 
     def _places(self, tile: Tile, layer: int) -> I64:

@@ -142,3 +142,5 @@ class SceneDecoder:
             raise CorruptError("other elements are missing or unannounced")
         if manifest.original_order != (exact.row_order is not None):
             raise CorruptError("row order is missing or unannounced")
+        self.exact.past = None
+        self._integers = CanonicalIntegers(parser.tools, self.tile)

@@ -32,7 +32,7 @@ _BASIS_BITS = 10
 _SAFE_SPREADS = 4.5
 _NEGLIGIBLE = 0.02
 _MANY = 0.02
-_MOST_STEPS = 2.0**13
+_MOST_STEPS = 2.0**14
 _COARSE_TYPE = 0.5
 _CHART_STRETCH = 2.0 * np.sqrt(2.0) * np.sqrt(3.0)
 
@@ -131,14 +131,19 @@ class Bounds:
         needed = int(np.clip(np.ceil(np.log2(grid.step / _cell(bound))), 0, FINE_BITS_MAX))
         return replace(rule, low=max(rule.low, needed), high=max(rule.high, needed))
 
-    def weights(self, name: str, weights: list[F64] | None, rows: Sequence[Generic]) -> list[F64] | None:
+    def weights(
+        self, name: str, weights: list[F64] | None, rows: Sequence[NDArray[np.int64]]
+    ) -> list[F64] | None:
         """Weights of errors: in a bounded group every symbol is the nearest one."""
         if name not in self.by_name or name in self.exact:
             return weights
         return [np.full(len(r), NEAREST_WEIGHT) for r in rows]
 
     def patch(
-        self, prepared: Prepared, decoded: Mapping[str, Generic], silent: Mapping[str, Generic]
+        self,
+        prepared: Prepared,
+        decoded: Mapping[str, Generic],
+        silent: Mapping[str, NDArray[np.bool_]],
     ) -> Exceptions:
         """Exceptions of a scene, and of every value that misses its bound.
 
@@ -174,7 +179,7 @@ class Bounds:
             np.concatenate([p.bits for p in patched]),
         )
 
-    def verify(self, prepared: Prepared, decoded: Scene, order: Generic) -> None:
+    def verify(self, prepared: Prepared, decoded: Scene, order: NDArray[np.int64]) -> None:
         """Check the bounds on a decoded scene whose row ``i`` is row ``order[i]``.
 
         Raises

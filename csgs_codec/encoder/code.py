@@ -21,6 +21,7 @@ from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
 from csgs_codec.encoder.options import Inputs
 from csgs_codec.encoder.quantise import choose_symbols, scale_offsets
+from csgs_codec.errors import CorruptError
 from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
 from csgs_codec.hyperprior.neighbours import NEIGHBOURS
 from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
@@ -166,7 +167,10 @@ def _fit(
         if not len(target):
             target, all_classes = np.zeros((1, coding.channels), np.float32), np.zeros(1, np.int8)
         return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes))
-    mlp = fit_mlp(np.concatenate(seen), target, all_classes, effort, seed)
+    try:
+        mlp = fit_mlp(np.concatenate(seen), target, all_classes, effort, seed)
+    except CorruptError:  # steps so fine that predictions leave the range of networks
+        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes))
     return GroupNetwork(group, layout, mlp)
 
 

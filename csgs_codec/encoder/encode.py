@@ -258,9 +258,8 @@ class _Encoder:
             per_tile = [latents[r] for r in rows]
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
-            cost = self._appearance.cost(
-                planned.kind, planned.coding.step, self._options.fineness.error
-            )
+            error = self._options.fineness.error
+            cost = self._appearance.cost(planned.kind, planned.coding.step, error)
             weights = None if cost is None else [cost[r] for r in rows]
             weights = self._bounds.weights(planned.name, weights, rows)
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)

@@ -14,6 +14,7 @@ from csgs_codec.attributes.exact_columns import (
     MOST_EARLIER,
     PREVIOUS_ROW,
     ColumnModel,
+    Integers,
     Past,
     write_modelled,
 )
@@ -95,7 +96,8 @@ class ExactCoder:
 
     def _foretold(self, column: Generic, values: F64, group: int, earlier: int) -> ColumnModel:
         """Fit a prediction from the group's integers and earlier columns by least squares."""
-        sources = [*self._integers(group), *self._past.recent(earlier)]
+        sources: list[Integers] = list(self._integers(group))
+        sources += self._past.recent(earlier)
         design = np.array([s[self._fitted] for s in sources], np.float64)
         middle, spread = design.mean(axis=1), design.std(axis=1)
         spread[spread == 0] = 1.0
@@ -146,7 +148,8 @@ class ExactCoder:
 
 def _finite(column: Generic) -> F64:
     """Values for statistics: what is not finite or absurdly large counts as 0."""
-    values = column.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        values = column.astype(np.float64)
     return np.where(np.abs(values) < _LARGEST, values, 0.0)
 
 

@@ -94,7 +94,8 @@ def make_exact_pass(
     _add_columns(made, prepared, planned, coded, order, exact)
     if scene.elements:
         made.add(ELEMENTS, write_elements(elements_to_ply_bytes(scene.elements)))
-    if len(exceptions.row) and not options.lossless or options.max_error and scene.count:
+    announced = scene.count and options.max_error
+    if announced or (len(exceptions.row) and not options.lossless):
         payload = write_exceptions(_canonical(exceptions, order))
         made.add(EXCEPTIONS, payload)
         patched = len(exceptions.row) - len(prepared.exceptions.row)

@@ -22,6 +22,7 @@ def reader(payload: bytes, kind: ExactKind) -> FieldReader:
 def read_column(payload: bytes, count: int, dtype: str) -> np.ndarray:
     fields = reader(payload, ExactKind.COLUMN)
     assert fields.integer("u16") == 7
+    assert fields.integer("u8") == exact.ColumnCode.DEFLATED
     return exact.read_column(fields, count, np.dtype(dtype))
 
 
