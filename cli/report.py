@@ -47,6 +47,7 @@ def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, An
             }
             for level in info.levels
         ],
+        "quality": result.quality,
         "notes": result.notes,
     }
 

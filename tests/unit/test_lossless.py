@@ -33,7 +33,8 @@ def hostile(rows: int = ROWS) -> Scene:
 
 def same_bits(a: Scene, b: Scene) -> bool:
     return list(a.columns) == list(b.columns) and all(
-        a.columns[n].dtype == b.columns[n].dtype and a.columns[n].tobytes() == b.columns[n].tobytes()
+        a.columns[n].dtype == b.columns[n].dtype
+        and a.columns[n].tobytes() == b.columns[n].tobytes()
         for n in a.columns
     )
 
