@@ -18,7 +18,7 @@ from csgs_codec.encoder.views import ROW_STRIDE, View
 from csgs_codec.render import influence_kernels, rasterise
 from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.render.influence import BlendingWeights, directions
-from csgs_codec.render.rasterise import in_pieces
+from csgs_codec.render.rasterise import ROWS, in_pieces
 
 F32 = NDArray[np.float32]
 _TINY = 1e-12
@@ -122,6 +122,7 @@ class ColourFit:
             ),
             self._count,
             4,
+            ROWS,
         )
         return out
 
@@ -132,4 +133,5 @@ class ColourFit:
             ),
             self._count,
             4,
+            ROWS,
         )

@@ -11,6 +11,7 @@ from csgs_codec.render import influence_kernels, kernels, project_kernels
 from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import Floats, RenderGaussians
 from csgs_codec.render.rasterise import (
+    ROWS,
     Projection,
     Raster,
     TileLists,
@@ -21,6 +22,8 @@ from csgs_codec.render.rasterise import (
 
 TILE = kernels.TILE
 _PIECES_PER_THREAD = 12
+_TILES = 8
+_ENTRIES = 20_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def influence(
         lambda begin, end: influence_kernels.squared_tiles(begin, end, *inputs),
         tiles.tiles_x * tiles.tiles_y,
         _PIECES_PER_THREAD,
+        _TILES,
     )
     in_pieces(
         lambda begin, end: kernels.sum_entries(begin, end, tiles.ids, entries, moments),
@@ -81,6 +85,7 @@ def influence(
         lambda begin, end: influence_kernels.squared_rows(begin, end, *arguments),
         gaussians.count,
         4,
+        ROWS,
     )
     return Influence(*np.ascontiguousarray(out.T * np.float32(stride)))
 
@@ -93,6 +98,7 @@ def directions(gaussians: RenderGaussians, camera: Camera, coefficients: int) ->
         lambda begin, end: project_kernels.basis_rows(begin, end, gaussians.means, eye, out),
         gaussians.count,
         4,
+        ROWS,
     )
     return out
 
@@ -129,7 +135,7 @@ class BlendingWeights:
     ) -> BlendingWeights:
         """Weights of every ``stride``-th row of pixels, those above ``least``."""
         count = tiles.tiles_x * tiles.tiles_y
-        workers = min(threads(), count)
+        workers = min(threads() if len(tiles.ids) > _ENTRIES else 1, count)
         edges = [count * k // workers for k in range(workers + 1)]
         held = np.zeros(workers + 1, np.int64)
         nothing = np.empty(0, np.int32)

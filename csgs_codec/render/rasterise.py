@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from csgs_codec.render.gaussians import Floats, RenderGaussians
 
 TILE = kernels.TILE
 _PIECES_PER_THREAD = 12
+_TILES = 8
+ROWS = 4096
 _inside = threading.local()
 
 
@@ -134,7 +137,9 @@ def threads() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def in_pieces(work: Callable[[int, int], object], count: int, per_thread: int = 1) -> None:
+def in_pieces(
+    work: Callable[[int, int], object], count: int, per_thread: int = 1, least: int = 1
+) -> None:
     """Call ``work(begin, end)`` on pieces of ``range(count)``, in parallel.
 
     Inside such a piece everything is serial, so that small pictures can be rendered side by side.
@@ -146,9 +151,11 @@ def in_pieces(work: Callable[[int, int], object], count: int, per_thread: int = 
     count : int
     per_thread : int
         Pieces for each thread: more of them balance uneven work.
+    least : int
+        Fewer items than this are not worth a piece of their own.
     """
     workers = threads()
-    pieces = min(count, workers * per_thread)
+    pieces = min(count // least, workers * per_thread)
     if workers == 1 or pieces <= 1 or getattr(_inside, "piece", False):
         work(0, count)
         return
@@ -158,9 +165,13 @@ def in_pieces(work: Callable[[int, int], object], count: int, per_thread: int = 
         _inside.piece = True
         work(begin, end)
 
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(piece, edges[:-1], edges[1:]):
-            pass
+    for _ in _pool(workers).map(piece, edges[:-1], edges[1:]):
+        pass
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers)
 
 
 def project(gaussians: RenderGaussians, camera: Camera) -> Projection:
@@ -181,7 +192,9 @@ def project(gaussians: RenderGaussians, camera: Camera) -> Projection:
     g = gaussians
     inputs = (g.means, g.quats, g.scales, g.opacity, g.sh, view, lens, eye, *size)
     outputs = (out.packed, out.depth, out.radius, out.visible, out.rgb, out.clamped)
-    in_pieces(lambda begin, end: project_kernels.project_rows(begin, end, *inputs, *outputs), n, 4)
+    in_pieces(
+        lambda begin, end: project_kernels.project_rows(begin, end, *inputs, *outputs), n, 4, ROWS
+    )
     return out
 
 
@@ -192,7 +205,8 @@ def bin_tiles(projection: Projection) -> TileLists:
     """
     tiles_x, tiles_y = -(-projection.width // TILE), -(-projection.height // TILE)
     order = kernels.depth_order(projection.depth, projection.visible)
-    parts = 1 if getattr(_inside, "piece", False) else threads()
+    alone = getattr(_inside, "piece", False) or len(order) < ROWS
+    parts = 1 if alone else threads()
     edges = [len(order) * k // parts for k in range(parts + 1)]
     cursors = np.zeros((parts, tiles_x * tiles_y), np.int64)
 
@@ -252,6 +266,7 @@ def forward(
         lambda begin, end: kernels.forward_tiles(begin, end, *inputs, *outputs),
         tiles.tiles_x * tiles.tiles_y,
         _PIECES_PER_THREAD,
+        _TILES,
     )
     return out
 
@@ -304,6 +319,7 @@ def backward(
         lambda begin, end: kernels.backward_tiles(begin, end, *arguments),
         tiles.tiles_x * tiles.tiles_y,
         _PIECES_PER_THREAD,
+        _TILES,
     )
     sums = np.zeros((n, 6 + channels), np.float32)
     in_pieces(lambda begin, end: kernels.sum_entries(begin, end, tiles.ids, entries, sums), n)
@@ -347,6 +363,7 @@ def project_backward(
         lambda begin, end: project_kernels.project_backward_rows(begin, end, *arguments),
         g.count,
         4,
+        ROWS,
     )
     return out
 
