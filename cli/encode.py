@@ -25,7 +25,8 @@ from csgs_codec.io.ply import read_ply
 @click.argument("source", metavar="SCENE.ply", type=input_file)
 @click.argument("target", metavar="OUT.csgs", type=output_file)
 @click.option("--quality", type=click.FloatRange(1, 100), default=None,
-              help="75 by default, 50 with --lossless; 12.5 points halve every quantiser step.")  # fmt: skip
+              help="75 by default, 50 with --lossless; "
+              "12.5 points halve every quantiser step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
 @click.option("--nan", type=click.Choice(["error", "drop", "keep"]), default="error",

@@ -34,9 +34,7 @@ def channels(group: int) -> int:
 
 def decode(payload: bytes, dtype: str, count: int = ROWS, past: Past | None = None) -> np.ndarray:
     fields = FieldReader(payload, "XDAT")
-    return read_modelled(
-        fields, count, np.dtype(dtype), channels, integers, past or Past(count)
-    )
+    return read_modelled(fields, count, np.dtype(dtype), channels, integers, past or Past(count))
 
 
 def special(dtype: str, count: int = ROWS) -> np.ndarray:

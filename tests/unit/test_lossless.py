@@ -33,7 +33,8 @@ def hostile(rows: int = ROWS) -> Scene:
 
 def same_bits(a: Scene, b: Scene) -> bool:
     return list(a.columns) == list(b.columns) and all(
-        a.columns[n].dtype == b.columns[n].dtype and a.columns[n].tobytes() == b.columns[n].tobytes()
+        a.columns[n].dtype == b.columns[n].dtype
+        and a.columns[n].tobytes() == b.columns[n].tobytes()
         for n in a.columns
     )
 
@@ -79,6 +80,16 @@ def test_groups_are_reported() -> None:
 @pytest.mark.parametrize("name", ["utm_doubles", "scaffold", "rgb_uchar", "2dgs", "decorated"])
 def test_other_scenes(name: str) -> None:
     scene = scenes.SCENES[name](100)
+    options = EncodeOptions(lossless=True, order="keep")
+    assert same_bits(decode(encode(scene, options).data), scene)
+
+
+def test_values_that_no_grid_reaches() -> None:
+    scene = scenes.inria(ROWS, 0)
+    scene.columns["x"][:2] = [1e30, -3e38]
+    scene.columns["scale_1"][2] = 3e38
+    scene.columns["rot_0"][3] = -3e38
+    scene.columns["f_dc_1"][4] = 3e38
     options = EncodeOptions(lossless=True, order="keep")
     assert same_bits(decode(encode(scene, options).data), scene)
 
