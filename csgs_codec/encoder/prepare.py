@@ -18,6 +18,7 @@ from csgs_codec.statistics import find_defects, legitimate_infinity, suspicions
 
 _OPAQUE_LOGIT = 15.0
 _NO_EXTENT = -15.0
+_FARTHEST = 100.0
 SENTINEL_VALUES = (-1, 0)
 ORDINARY = -2
 
@@ -89,6 +90,8 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
         rows = len(np.unique(np.concatenate([d.rows for d in defects])))
         notes.append(f"{rows} rows with NaN, Inf or zero quaternions are kept bit for bit")
     finite, exceptions = _stand_ins(scene, groups)
+    if options.lossless:
+        finite = _near(finite, groups)
     constants = {
         g.columns[0]: value
         for g in groups
@@ -99,6 +102,18 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     extras = tuple(g.columns[0] for g in named if g.role is Role.EXTRA)
     coded = tuple(g for g in named if g.role is not Role.EXTRA)
     return Prepared(finite, coded, constants, extras, exceptions, scene, groups, notes)
+
+
+def _near(scene: Scene, groups: tuple[Group, ...]) -> Scene:
+    """Bring values that are absurdly far out within reach of the lossy levels' quantisers."""
+    columns = dict(scene.columns)
+    lossy = [group for group in groups if group.role not in (Role.ID, Role.EXTRA)]
+    for name in [name for group in lossy for name in group.columns if scene.count]:
+        column = columns[name]
+        low, high = np.quantile(column.astype(np.float64), [0.01, 0.99])
+        reach = _FARTHEST * max(high - low, 1.0)
+        columns[name] = np.clip(column, low - reach, high + reach).astype(column.dtype)
+    return Scene(columns, scene.layout, scene.elements)
 
 
 def _constant(column: NDArray[np.generic]) -> bytes | None:

@@ -84,6 +84,16 @@ def test_other_scenes(name: str) -> None:
     assert same_bits(decode(encode(scene, options).data), scene)
 
 
+def test_values_that_no_grid_reaches() -> None:
+    scene = scenes.inria(ROWS, 0)
+    scene.columns["x"][:2] = [1e30, -3e38]
+    scene.columns["scale_1"][2] = 3e38
+    scene.columns["rot_0"][3] = -3e38
+    scene.columns["f_dc_1"][4] = 3e38
+    options = EncodeOptions(lossless=True, order="keep")
+    assert same_bits(decode(encode(scene, options).data), scene)
+
+
 def test_no_gaussians() -> None:
     scene = scenes.inria(0, 0)
     assert same_bits(decode(encode(scene, EncodeOptions(lossless=True)).data), scene)

@@ -216,7 +216,7 @@ def test_schemas_that_are_wrong(file: bytes) -> None:
     assert outcome(replace_chunk(file, number, changed)) == "CorruptError"
 
 
-DEFLATED_AT = {0: 3, 1: 9, 2: 5, 3: 2}
+DEFLATED_AT = {0: 4, 1: 9, 2: 5, 3: 2}
 
 
 def test_exact_data_that_is_wrong_under_its_deflation(file: bytes) -> None:
@@ -230,6 +230,8 @@ def test_exact_data_that_is_wrong_under_its_deflation(file: bytes) -> None:
         start = DEFLATED_AT[payload[0]]
         if payload[0] == 3 and payload[1] == 1:
             changed = payload[:2] + random_bytes(random, payload[2:])
+        elif payload[0] == 0 and payload[3] == 1:
+            changed = payload[:4] + random_bytes(random, payload[4:])
         else:
             inside = random_bytes(random, zlib.decompress(payload[start:]))
             changed = payload[:start] + zlib.compress(inside)
