@@ -33,6 +33,7 @@ from rd_bench.points import Results
 from rd_bench.quality import External, Instrument, Own
 from rd_bench.report import markdown, plot
 
+import csgs_codec
 from csgs_codec import __version__
 
 HERE = Path(__file__).resolve().parent
@@ -60,8 +61,9 @@ def short_command(words: Sequence[str], root: Path = HERE.parent) -> str:
 
 
 def state_of_sources() -> str:
-    """Version, and commit where there is one."""
-    words = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
+    """Version of the codec, and commit where there is one."""
+    folder = str(Path(csgs_codec.__file__).parent)
+    words = ["git", "-C", folder, "describe", "--always", "--dirty", "--exclude=*"]
     try:
         said = subprocess.run(words, capture_output=True, text=True)
     except OSError:
