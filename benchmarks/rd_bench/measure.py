@@ -213,7 +213,8 @@ def measure(
         for peer in peers if settings.peers else ():
             bench.peer(peer)
             done(Results(tuple(bench.points), tuple(bench.skipped)))
-        measured = {p.codec for p in bench.points if p.setting == "SH 3"}
+        default = f"SH {scenes.sh_degree(colour)}"
+        measured = {p.codec for p in bench.points if p.setting == default}
         for path in settings.known:
             for point in known_points(path, name, whole.count, measured):
                 bench.add(point)

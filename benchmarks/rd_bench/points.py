@@ -80,12 +80,12 @@ class Results:
         return [p for p in chosen if p.scene == scene]
 
     def others(self, scene: str) -> dict[str, list[Point]]:
-        """Points of other codecs by codec."""
+        """Points of other codecs by codec, the best first."""
         found: dict[str, list[Point]] = {}
         for point in self.points:
             if point.scene == scene and point.codec != OURS:
                 found.setdefault(point.codec, []).append(point)
-        return found
+        return {codec: sorted(ps, key=lambda p: -p.psnr) for codec, ps in found.items()}
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
