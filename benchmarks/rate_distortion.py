@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -29,7 +30,7 @@ from rd_bench.peers import (
     install_tool,
     tool_folder_default,
 )
-from rd_bench.points import Results
+from rd_bench.points import OURS, Made, Results
 from rd_bench.quality import External, Instrument, Own
 from rd_bench.report import markdown, plot
 
@@ -151,21 +152,23 @@ def main(
     command = "python " + short_command([str(Path(__file__).resolve()), *sys.argv[1:]])
     for scene, cameras in zip(files[::2], files[1::2], strict=True):
         found = measure(scene, cameras, instrument, all_peers(folder), cache, settings)
-        results = results.merged(found)
-        write(results, about(instrument, settings), command, output)
+        made = tuple(Made(name, command, about(instrument, settings)) for name in found.scenes())
+        results = results.merged(replace(found, made=made))
+        write(results, output)
     if not files:
-        write(results, about(instrument, settings), command, output)
+        write(results, output)
+    if any(skip.codec == OURS for skip in results.skipped):
+        raise SystemExit("our own codec failed")
 
 
-def write(results: Results, description: str, command: str, output: Path) -> None:
+def write(results: Results, output: Path) -> None:
     """Write points, plots and tables."""
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     results.save(figures / "rd_points.json")
     for scene in results.scenes():
         plot(results, scene, figures / f"rd_{scene}.png")
-    text = markdown(results, description, command, "figures")
-    (output / "RATE_DISTORTION.md").write_text(text)
+    (output / "RATE_DISTORTION.md").write_text(markdown(results, "figures"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -202,9 +202,8 @@ def measure(
     peers: Sequence[Peer],
     cache: Cache,
     settings: Settings,
-    done: Callable[[Results], None] = lambda results: None,
 ) -> Results:
-    """Run everything on one scene; ``done`` is told of what there is after each codec."""
+    """Run everything on one scene."""
     whole, colour = scenes.load(scene)
     name = scenes.scene_name(scene)
     with tempfile.TemporaryDirectory() as folder:
@@ -212,12 +211,14 @@ def measure(
         bench = Bench(name, cameras, whole, colour, meter, cache, settings, Path(folder))
         for peer in peers if settings.peers else ():
             bench.peer(peer)
-            done(Results(tuple(bench.points), tuple(bench.skipped)))
         default = f"SH {scenes.sh_degree(colour)}"
         measured = {p.codec for p in bench.points if p.setting == default}
         for path in settings.known:
             for point in known_points(path, name, whole.count, measured):
                 bench.add(point)
         if settings.ours:
-            bench.ours()
+            try:
+                bench.ours()
+            except FailedError as error:
+                bench.skip(OURS, str(error))
     return Results(tuple(bench.points), tuple(bench.skipped))

@@ -63,11 +63,21 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What made the results of a scene."""
+
+    scene: str
+    command: str
+    about: str
+
+
+@dataclass(frozen=True)
 class Results:
-    """Everything a run found out."""
+    """Everything that one or more runs found out."""
 
     points: tuple[Point, ...]
     skipped: tuple[Skipped, ...] = ()
+    made: tuple[Made, ...] = ()
 
     def scenes(self) -> list[str]:
         """Names in order of appearance."""
@@ -92,6 +102,7 @@ class Results:
         data = {
             "points": [asdict(point) for point in self.points],
             "skipped": [asdict(skip) for skip in self.skipped],
+            "made": [asdict(made) for made in self.made],
         }
         path.write_text(json.dumps(data, indent=1) + "\n")
 
@@ -100,14 +111,16 @@ class Results:
         """Undo :meth:`save`."""
         data = json.loads(path.read_text())
         points = tuple(Point(**point) for point in data["points"])
-        return cls(points, tuple(Skipped(**skip) for skip in data["skipped"]))
+        skipped = tuple(Skipped(**skip) for skip in data["skipped"])
+        return cls(points, skipped, tuple(Made(**made) for made in data.get("made", ())))
 
     def merged(self, newer: Results) -> Results:
         """Replace whole scenes by those of newer results."""
         names = set(newer.scenes())
         points = tuple(p for p in self.points if p.scene not in names)
         skipped = tuple(s for s in self.skipped if s.scene not in names)
-        return Results(points + newer.points, skipped + newer.skipped)
+        made = tuple(m for m in self.made if m.scene not in names)
+        return Results(points + newer.points, skipped + newer.skipped, made + newer.made)
 
 
 def known_points(path: Path, scene: str, gaussians: int, measured: set[str]) -> list[Point]:

@@ -105,20 +105,19 @@ def bd_table(results: Results, scene: str) -> str:
     return table(("codec", "its points", "common range dB", "BD-rate of ours"), rows)
 
 
-def markdown(results: Results, about: str, command: str, figures: str) -> str:
+def markdown(results: Results, figures: str) -> str:
     """Make the whole document.
 
     Parameters
     ----------
     results : Results
-    about : str
-        What machine, versions and instrument.
-    command : str
-        What made it.
     figures : str
         Folder of the plots, relative to the document.
     """
-    parts = [f"# Rate and distortion\n\n    {command}\n\n{about}\n"]
+    parts = ["# Rate and distortion\n"]
+    for command, about in dict.fromkeys((m.command, m.about) for m in results.made):
+        names = [m.scene for m in results.made if (m.command, m.about) == (command, about)]
+        parts.append(f"{', '.join(names)}:\n\n    {command}\n\n{about}\n")
     parts.append(_READING)
     for scene in results.scenes():
         count = next(p.gaussians for p in results.points if p.scene == scene)

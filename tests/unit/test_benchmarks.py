@@ -20,7 +20,7 @@ import rate_distortion
 from rd_bench import curves, measure, peers, points, quality, report, scenes
 from rd_bench.cache import Cache, user_cache
 from rd_bench.gsplat_png import GsplatPng, to_arrays, to_scene
-from rd_bench.points import OURS, Point, Results, Skipped
+from rd_bench.points import OURS, Made, Point, Results, Skipped
 from rd_bench.zstd16 import Zstd16, pack, unpack
 
 from csgs_codec import Scene
@@ -382,6 +382,7 @@ class TestReport:
             point("G-PCC", 4000, 55.0, kind="known", note="not measured in this run: x"),
         ),
         (Skipped("s", "gsplat PNG", "no CUDA"),),
+        (Made("s", "command", "about"),),
     )
 
     def test_ratio_and_bars(self) -> None:
@@ -405,8 +406,8 @@ class TestReport:
         assert "| SOG | 1 |  | one point |" in text
 
     def test_document_and_plot(self, tmp_path: Path) -> None:
-        text = report.markdown(self.RESULTS, "about", "command", "figures")
-        assert text.startswith("# Rate and distortion\n\n    command\n\nabout\n")
+        text = report.markdown(self.RESULTS, "figures")
+        assert text.startswith("# Rate and distortion\n\ns:\n\n    command\n\nabout\n")
         assert "| csgs | level 1 of default | 500 | 4.0 | 20.00 |  |  |  |" in text
         assert "| gsplat PNG | **skipped** |" in text and "](figures/rd_s.png)" in text
         assert "not measured in this run: x" in text
@@ -454,6 +455,16 @@ class TestOurs:
         assert encodes[1] == ("csgs-encode", "--force", "--quality", "62.5", *rest)
         assert encodes[2] == ("csgs-encode", "--force", *rest)
 
+    def test_our_own_failure_is_noted(
+        self, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def run(*words: str | Path) -> str:
+            raise peers.FailedError("csgs-encode ended with 5")
+
+        monkeypatch.setattr(measure, "run", run)
+        results, _ = bench(files, tmp_path / "cache", ours=True)
+        assert results.skipped == (Skipped("toy", OURS, "csgs-encode ended with 5"),)
+
 
 class TestCommand:
     def test_pairs_are_needed(self, files: tuple[Path, Path]) -> None:
@@ -465,13 +476,8 @@ class TestCommand:
         assert result.exit_code == 2 and "commas" in result.output
 
     def test_folders_of_the_machine_are_not_shown(self) -> None:
-        words = [
-            "/r/repo/benchmarks/x.py",
-            "--compare",
-            "/m/n/compare.py",
-            "/d/bear/scene.ply",
-            "-q",
-        ]
+        words = ["/r/repo/benchmarks/x.py", "--compare", "/m/n/compare.py"]
+        words += ["/d/bear/scene.ply", "-q"]
         assert rate_distortion.short_command(words, Path("/r/repo")) == (
             "benchmarks/x.py --compare n/compare.py bear/scene.ply -q"
         )
