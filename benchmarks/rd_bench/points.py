@@ -90,12 +90,12 @@ class Results:
         return [p for p in chosen if p.scene == scene]
 
     def others(self, scene: str) -> dict[str, list[Point]]:
-        """Points of other codecs by codec, the best first."""
+        """Points of other codecs by codec, the largest first: the scene with all its bands."""
         found: dict[str, list[Point]] = {}
         for point in self.points:
             if point.scene == scene and point.codec != OURS:
                 found.setdefault(point.codec, []).append(point)
-        return {codec: sorted(ps, key=lambda p: -p.psnr) for codec, ps in found.items()}
+        return {codec: sorted(ps, key=lambda p: -p.bytes) for codec, ps in found.items()}
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
