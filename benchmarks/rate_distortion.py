@@ -94,7 +94,7 @@ def about(instrument: Instrument, settings: Settings) -> str:
 @click.option("--with-cameras", is_flag=True, help="Give the cameras to csgs-encode.")
 @click.option("--encode-args", default="", metavar="WORDS", help="More options of csgs-encode.")
 @click.option("--closer", default=0, metavar="N",
-              help="Up to N more encodings of ours towards each point of others.")  # fmt: skip
+              help="Up to N more encodings of ours towards each point with a bar.")  # fmt: skip
 @click.option("--tolerance", default=0.3, show_default=True, help="Near enough for --closer, dB.")
 @click.option("--slow", is_flag=True, help="Run slow codecs (SOG) if their output is not cached.")
 @click.option("--known", multiple=True, default=[str(HERE / "known_points.json")],

@@ -16,6 +16,7 @@ from rd_bench.curves import close_in
 from rd_bench.peers import FailedError, MissingError, Peer, run, stopwatch
 from rd_bench.points import OURS, Point, Results, Skipped, known_points
 from rd_bench.quality import Instrument, Meter
+from rd_bench.report import targets
 
 
 def say(text: str) -> None:
@@ -44,7 +45,7 @@ class Settings:
     encode_args : tuple of str
         More options of our encoder.
     closer : int
-        Most extra encodings of ours per point of another codec.
+        Most extra encodings of ours per point that a bar applies to.
     tolerance : float
         Near enough, in dB.
     known : tuple of Path
@@ -191,7 +192,7 @@ class Bench:
             point = self._ours("semantic", "default, with semantics", whole)
             self.add(replace(point, note=note))
         if self.settings.closer and len(tried) > 1:
-            for target in sorted({p.psnr for p in self.points if p.codec != OURS}):
+            for target in targets(Results(tuple(self.points)), self.name):
                 close_in(tried, target, at, self.settings.closer, self.settings.tolerance)
 
 

@@ -11,6 +11,8 @@ from rd_bench.points import Point, Results
 
 BARS = {"SPZ v4": 0.25, "SOG": 0.4, "G-PCC": 0.4}
 """Most bytes of ours over the other codec's, at its PSNR with its default setting."""
+ONLY_KNOWN = ("G-PCC",)
+"""Codecs that are not run, so that they miss on most scenes."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -60,23 +62,29 @@ class Match:
 def matches(results: Results, scene: str) -> list[Match]:
     """Compare with every point of every other codec."""
     ours = [p.pair for p in results.ours(scene)]
-    found = []
-    for codec, points in results.others(scene).items():
-        for place, point in enumerate(points):
-            where = ""
+    others, found = results.others(scene), []
+    default = max((p.setting for ps in others.values() for p in ps if p.kind == "peer"), default="")
+    for codec, points in others.items():
+        for point in points:
+            where, is_default = "", point.kind == "known" or point.setting == default
             if ours and (at := bytes_at(ours, point.psnr)) is None:
                 above = point.psnr > max(psnr for _, psnr in ours)
                 where = f"{'above' if above else 'below'} our range"
             else:
                 at = bytes_at(ours, point.psnr)
-            found.append(Match(point, at, where, BARS.get(codec) if place == 0 else None))
+            found.append(Match(point, at, where, BARS.get(codec) if is_default else None))
     return found
+
+
+def targets(results: Results, scene: str) -> list[float]:
+    """PSNR of the points that a bar applies to."""
+    return sorted({m.point.psnr for m in matches(results, scene) if m.bar is not None})
 
 
 def same_psnr(results: Results, scene: str) -> str:
     """Table of our bytes at the PSNR of other codecs."""
-    rows = []
-    for match in matches(results, scene):
+    rows, found = [], matches(results, scene)
+    for match in found:
         point, verdict = match.point, ""
         if match.bar is not None and match.ratio is not None:
             verdict = "met" if match.ratio <= match.bar else "**missed**"
@@ -85,6 +93,10 @@ def same_psnr(results: Results, scene: str) -> str:
             _number(match.ours, ",.0f") or match.where, _number(match.ratio, ".3f"),
             _number(match.bar, ".2f"), verdict,
         ))  # fmt: skip
+    reached = {m.point.codec for m in found if m.bar is not None}
+    for codec, bar in BARS.items():
+        if codec not in reached and codec not in ONLY_KNOWN:
+            rows.append((codec, "default", "", "", "", "", f"{bar:.2f}", "**not measured**"))
     head = ("codec", "setting", "its PSNR dB", "its bytes", "our bytes", "ours / its", "bar", "")
     return table(head, rows)
 
@@ -93,15 +105,17 @@ def bd_table(results: Results, scene: str) -> str:
     """Table of BD-rates against codecs with several points."""
     ours, rows = [p.pair for p in results.ours(scene)], []
     for codec, points in results.others(scene).items():
-        if len(points) < 2:
-            rows.append((codec, str(len(points)), "", "one point"))
+        known = sum(p.kind == "known" for p in points)
+        count = f"{len(points)} ({known} known)" if known else str(len(points))
+        if len(points) < 2 or not ours:
+            rows.append((codec, count, "", "one point" if ours else "ours not measured"))
             continue
         rate = bd_rate(ours, [p.pair for p in points])
         if rate is None:
-            rows.append((codec, str(len(points)), "", "no common range"))
+            rows.append((codec, count, "", "no common range"))
         else:
             span = f"{rate.low:.2f} to {rate.high:.2f}"
-            rows.append((codec, str(len(points)), span, f"{rate.percent:+.1f} %"))
+            rows.append((codec, count, span, f"{rate.percent:+.1f} %"))
     return table(("codec", "its points", "common range dB", "BD-rate of ours"), rows)
 
 
@@ -138,8 +152,8 @@ are given the scene without them (geometry, colour and normals only); the row `w
 `csgs` on the scene as it is. `SH n` is the scene without the bands of spherical harmonics above n,
 which is how codecs without a quality setting get several points; PSNR is against the scene with all
 its bands. Ours between measured points is interpolated (piecewise cubic in log bytes over PSNR)
-over whole files only; a bar applies to the codec's default setting. Seconds are single runs on a
-busy machine.
+over whole files only; a bar applies to the codec's default setting, with all bands. Seconds are
+single runs on a busy machine.
 """
 
 
@@ -162,7 +176,8 @@ def plot(results: Results, scene: str, path: Path) -> None:
         axes.plot(*_xy([point]), "*", color="black", markersize=11, label="csgs, with semantics")
     for place, (codec, points) in enumerate(results.others(scene).items()):
         known = all(p.kind == "known" for p in points)
-        label = f"{codec} (known)" if known else codec
+        some = any(p.kind == "known" for p in points)
+        label = f"{codec} ({'' if known else 'partly '}known)" if some else codec
         marker = "x" if known else "^vDPX<>hp"[place % 9]
         axes.plot(*_xy(points), f"{marker}:", color=f"C{place}", label=label)
     axes.set(xscale="log", xlabel="bits per Gaussian", ylabel="PSNR against the input, dB")
