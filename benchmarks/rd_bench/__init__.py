@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/rate_distortion.py``: codecs, instruments, curves, tables."""
