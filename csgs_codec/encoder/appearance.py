@@ -59,6 +59,7 @@ _FUDGE = {
 }
 _COORDINATES = 18.0
 _FINER, _UNSEEN, _COARSER = 4.0, 4.0, 1.0
+_LEAST_COUNT = 10_000
 _TINY = 1e-300
 
 
@@ -150,14 +151,18 @@ class Appearance:
         """
         if self.sensitivity is None or kind not in self._octaves:
             return None
-        share = 12.0 * error / (_COORDINATES * max(len(self.features), 1))
+        share = self._share(error)
         return float(_FUDGE[kind] * np.sqrt(share) * np.exp2(np.median(self._octaves[kind])))
+
+    def _share(self, error: float) -> float:
+        """Squared step of a coordinate whose error costs 1; small scenes are spared nothing."""
+        return 12.0 * error / (_COORDINATES * max(len(self.features), _LEAST_COUNT))
 
     def cost(self, kind: GroupKind, step: float, error: float) -> F64 | None:
         """What a squared error of one base step costs each Gaussian, 1 where it is just right."""
         if self.sensitivity is None or kind not in self._octaves:
             return None
-        share = 12.0 * error / (_COORDINATES * max(len(self.features), 1))
+        share = self._share(error)
         right = _FUDGE[kind] * np.sqrt(share) * np.exp2(self._octaves[kind])
         return np.asarray((step / right) ** 2)
 

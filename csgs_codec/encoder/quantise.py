@@ -22,6 +22,7 @@ U8 = NDArray[np.uint8]
 I32 = NDArray[np.int32]
 
 LAMBDA = 0.115
+LEAST_WEIGHT = 0.125
 _LARGEST_SEARCHED = 127
 
 
@@ -52,7 +53,8 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
         In steps.
     scale_index : ndarray of uint8, shape (n, channels)
     weight : ndarray of float64, shape (n,), optional
-        What a squared error of one step costs, relative to what the step was chosen for.
+        What a squared error of one step costs, relative to what the step was chosen for; below
+        1/8 it counts as 1/8, so that no value strays more than a few steps.
 
     Returns
     -------
@@ -62,7 +64,8 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
     bits = symbol_bits()
     size = np.abs(residual)
     nearest = np.rint(size)
-    unit = LAMBDA / (np.ones(len(residual)) if weight is None else weight)[:, None]
+    heavy = np.ones(len(residual)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
+    unit = LAMBDA / heavy[:, None]
     best = nearest.copy()
     cost = np.full(residual.shape, np.inf)
     searched = np.minimum(nearest, _LARGEST_SEARCHED).astype(np.intp)

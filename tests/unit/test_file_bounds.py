@@ -55,8 +55,8 @@ def file(request: pytest.FixtureRequest) -> File:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "many tiles":
             patch.setattr(partition, "TILE_TARGET", 700)
-        data = encode(scene).data
-        kept = encode(scene, EncodeOptions(order="keep")).data
+        data = encode(scene, EncodeOptions(look=False)).data
+        kept = encode(scene, EncodeOptions(order="keep", look=False)).data
     assert len(probe(data).tiles) == (1 if request.param == "one tile" else 3)
     return File(scene, data, kept)
 
@@ -110,11 +110,12 @@ def test_without_row_order_the_same_rows_come_in_another(file: File) -> None:
     assert same(found.select(by_ours), kept.select(by_theirs))
 
 
-def test_quantised_values_are_within_half_their_steps(file: File) -> None:
+def test_quantised_values_are_near(file: File) -> None:
     """Bounds from the steps in the file, for every value of every Gaussian.
 
-    Only values that the network leaves uncoded (scale index 0), since it is sure of them, may be
-    farther off, and very few are.
+    Symbols are chosen by rate and error, so a value may be off by up to two steps, but few are off
+    by more than half a step. Values that the network leaves uncoded (scale index 0), since it is
+    sure of them, may be farther off.
     """
     parser = parse(file.kept)
     decoder = SceneDecoder(parser)
@@ -150,7 +151,8 @@ def test_quantised_values_are_within_half_their_steps(file: File) -> None:
                 network = tools.networks[number]
                 inputs = build_inputs(network.layout, tile, layer, classes.astype(np.int8))
                 scale = network.predict(inputs, classes.astype(np.int8))[1][heard]
-                assert within[scale > 0].all(), declared.kind
+                far = np.abs(values - 64.0 * wanted) > 2.0 * step_q6 + ROUNDING_Q6
+                assert not far[scale > 0].any(), declared.kind
                 beyond[declared.kind] = beyond.get(declared.kind, 0) + int((~within).sum())
                 values_of[declared.kind] = values_of.get(declared.kind, 0) + within.size
                 expected = coding.dequantise(values)

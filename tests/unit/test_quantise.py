@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from csgs_codec.encoder.quantise import LAMBDA, choose_symbols, scale_offsets, symbol_bits
+from csgs_codec.encoder.quantise import (
+    LAMBDA,
+    LEAST_WEIGHT,
+    choose_symbols,
+    scale_offsets,
+    symbol_bits,
+)
 from csgs_codec.numerics.bits import BitWriter
 from csgs_codec.numerics.rans import RansEncoder
 from csgs_codec.numerics.residuals import encode_residuals
@@ -32,7 +38,7 @@ def test_no_symbol_near_by_is_cheaper() -> None:
     random = np.random.default_rng(1)
     residual = random.laplace(0, 1.5, (400, 3))
     index = random.integers(1, 40, (400, 3)).astype(np.uint8)
-    weight = np.exp(random.normal(0, 1, 400))
+    weight = np.exp(random.uniform(-2, 2, 400))
     k = choose_symbols(residual, index, weight)
     chosen = cost(residual, k, index, weight)
     nearest = np.rint(residual).astype(int)
@@ -45,7 +51,9 @@ def test_heavy_errors_leave_no_choice_and_light_ones_vanish() -> None:
     index = np.full(residual.shape, 12, np.uint8)
     heavy = choose_symbols(residual, index, np.full(61, 1e9))
     assert np.array_equal(heavy, np.rint(residual))
-    assert not choose_symbols(residual, index, np.full(61, 1e-9)).any()
+    light = choose_symbols(residual, index, np.full(61, 1e-9))
+    assert np.array_equal(light, choose_symbols(residual, index, np.full(61, LEAST_WEIGHT)))
+    assert not light[np.abs(residual) < 1.5].any()
 
 
 def test_uncoded_and_huge_residuals() -> None:

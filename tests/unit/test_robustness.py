@@ -22,7 +22,7 @@ from csgs_codec import (
 )
 from csgs_codec.container.chunks import SIGNATURE, frame
 from csgs_codec.container.fields import FieldReader
-from csgs_codec.container.header import Header, read_levels, write_levels
+from csgs_codec.container.header import VERSION, Header, read_levels, write_levels
 from csgs_codec.decoder import parse
 from csgs_codec.limits import DEFAULT_LIMITS
 from tests import scenes
@@ -112,7 +112,7 @@ def test_contents_that_are_cut_under_a_right_crc(small: Encoded) -> None:
 
 
 def test_claim_of_a_billion_gaussians() -> None:
-    head = struct.pack("<HHQBI", 0, 1, 10**9, 4, 20_000)
+    head = struct.pack("<HHQBI", *VERSION, 10**9, 4, 20_000)
     with pytest.raises(LimitError):
         decode(SIGNATURE + frame("HEAD", head))
 
