@@ -97,7 +97,9 @@ class Appearance:
         if sensitivity is not None:
             self.importance = sensitivity.by_kind[GroupKind.DC]
             self._octaves = {
-                kind: self._wanted(sensitivity, source) for kind, source in _MEASURED_AS.items()
+                kind: self._wanted(sensitivity, source)
+                for kind, source in _MEASURED_AS.items()
+                if sensitivity.by_kind[source].any()
             }
             self.features[:, 4:] = self._signalled()
         self.median = np.median(self.features, axis=0) if count else np.zeros(FEATURES)
@@ -108,7 +110,7 @@ class Appearance:
         if source is GroupKind.OPACITY:
             squared = squared * np.cosh(self.features[:, 3] / warps.OPACITY_KNEE) ** 2
         octaves = -0.5 * np.log2(squared + _TINY)
-        middle = np.median(octaves)
+        middle = np.median(octaves[squared > 0])
         octaves = np.clip(octaves, middle - _FINER, middle + _UNSEEN)
         known = np.column_stack([self.features[:, :4], np.ones(len(octaves))])
         typical = known @ np.linalg.lstsq(known, octaves, rcond=None)[0]

@@ -22,6 +22,7 @@ PICTURES = 24
 LARGEST_SIDE = 512
 _SMALL_SCENE = 20_000
 _LEAST_SEEN = 0.02
+_FINEST = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None])
         if find_spec("numba") is None:
             raise UnsupportedError("rendering needs numba")
         gaussians = RenderGaussians.from_scene(scene)
+        _require_resolution(gaussians)
         cameras = _cameras(gaussians, options.cameras)
     except UnsupportedError as error:
         if options.cameras is not None:
@@ -81,6 +83,13 @@ def _cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -> list
     from csgs_codec.render.auto_cameras import place_cameras
 
     return place_cameras(gaussians, AUTO_VIEWS // 2 if small else AUTO_VIEWS, side, side)
+
+
+def _require_resolution(gaussians: RenderGaussians) -> None:
+    """Check that single precision tells neighbouring places apart."""
+    farthest = np.abs(gaussians.means).max(initial=0)
+    if np.spacing(np.float32(farthest)) > _FINEST * np.median(gaussians.scales):
+        raise UnsupportedError("coordinates are too large for their Gaussians to be rendered")
 
 
 def shrunk(camera: Camera, side: int) -> Camera:

@@ -30,6 +30,7 @@ KIND_OF_ROLE = {
 
 FEATURE_STEP = 0.3
 POSITION_STEP = 0.2
+_LARGEST_CELL = 2.0
 SENSITIVITY_STEP = 1.5
 
 # Half octaves, finest and coarsest. An error of scale or opacity has effects beyond its slope.
@@ -218,6 +219,7 @@ class Grid:
         base = appearance.base_step(GroupKind.POSITION_FINE, fineness.error)
         if base is None:
             base = POSITION_STEP * fineness.factor * size
+        base = min(base, _LARGEST_CELL * size)
         base = max(base, float(np.abs(xyz).max()) * 1e-9, 1e-12)
         known = np.ones(FEATURES, np.bool_)
         slopes = appearance.slopes(GroupKind.POSITION_FINE, known)

@@ -86,6 +86,13 @@ def test_pictures_are_kept_well_by_default() -> None:
     assert psnr_of(decode(looked.data), views) > 38.0
 
 
+def test_far_away_scenes_are_guessed_at() -> None:
+    scene = inria(300)
+    scene.columns["x"] = scene.columns["x"].astype(np.float64) + 4.5e6
+    look = look_at(scene, EncodeOptions(), lambda share: None)
+    assert not look.views and "too large" in look.notes[0]
+
+
 def test_large_pictures_are_shrunk() -> None:
     large = Camera(
         "l", 2000, 1000, np.array([[900.0, 0, 1000], [0, 900, 500], [0, 0, 1]]), np.eye(4)
