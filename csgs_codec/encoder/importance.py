@@ -20,7 +20,7 @@ from csgs_codec.schema import Group, Role
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-LAYER_ENDS = (0.18, 0.36, 0.65, 1.0)
+LAYER_ENDS = (0.15, 0.33, 0.62, 1.0)
 MORE_LAYER_ENDS = (0.12, 0.25, 0.45, 0.7, 1.0)
 _SH_C0 = 0.28209479177387814
 _OPACITY_POWER = 1.5
