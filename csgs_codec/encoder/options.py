@@ -12,7 +12,7 @@ from csgs_codec.errors import UnsupportedError
 from csgs_codec.render.cameras import Camera
 
 LOSSLESS_QUALITY = 50.0
-_ERROR_AT_75 = 10.0**-4.35
+_ERROR_AT_75 = 10.0**-4.4
 
 
 @dataclass(frozen=True)
