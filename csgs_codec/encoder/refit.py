@@ -92,8 +92,7 @@ class ColourFit:
             scaled = scale * residual
             before, energy = energy, float((residual * scaled).sum(dtype=np.float64))
             step = scaled + (energy / before) * step
-        for look in self._looks:
-            look.missing -= look.blending.forward(self._shade(look, change))
+        self.absorb(change)
         return change
 
     def absorb(self, change: F32) -> None:
