@@ -23,6 +23,9 @@ LARGEST_SIDE = 512
 _SMALL_SCENE = 20_000
 _LEAST_SEEN = 0.02
 _FINEST = 0.05
+# Fitting colours takes about 100 bytes for each picture and Gaussian.
+_FITTED_GAUSSIANS = 24_000_000
+_LEAST_PICTURES = 6
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None])
         if options.cameras is not None:
             raise
         return Look(notes=[f"steps are estimated without pictures: {error.message}"])
-    views, sensitivity, seen = take_pictures(gaussians, cameras, PICTURES, tell)
+    pictures = max(_LEAST_PICTURES, min(PICTURES, _FITTED_GAUSSIANS // gaussians.count))
+    views, sensitivity, seen = take_pictures(gaussians, cameras, pictures, tell)
     if seen < _LEAST_SEEN:
         if options.cameras is not None:
             raise CameraError(f"the cameras see {100 * seen:.1f} % of the Gaussians")
