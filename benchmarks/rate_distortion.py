@@ -4,7 +4,7 @@
 
 writes ``RATE_DISTORTION.md``, ``figures/rd_SCENE.png`` and ``figures/rd_points.json`` beside this
 file. Views are those marked ``test``. Renders are made by ``csgs_codec.render``, or by the program
-given with ``--compare`` (see ``levels.py``). What other codecs make is kept in a cache by the hash
+given with ``--compare``. What other codecs make is kept in a cache by the hash
 of their input and their version. Those that are not installed are skipped, with a line in the
 table.
 """
