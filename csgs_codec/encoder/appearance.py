@@ -122,11 +122,12 @@ class Appearance:
         colour = -self._octaves[GroupKind.DC]
         known = np.column_stack([self.features[:, :4], colour, np.ones(len(colour))])
         beyond = np.zeros(len(colour))
-        kinds = (GroupKind.POSITION_FINE, GroupKind.SCALE, GroupKind.ROTATION)
+        geometry = (GroupKind.POSITION_FINE, GroupKind.SCALE, GroupKind.ROTATION)
+        kinds = [kind for kind in geometry if kind in self._octaves]
         for kind in kinds:
             wanted = self._octaves[kind]
             beyond -= wanted - known @ np.linalg.lstsq(known, wanted, rcond=None)[0]
-        return np.column_stack([colour - np.median(colour), beyond / len(kinds)])
+        return np.column_stack([colour - np.median(colour), beyond / max(len(kinds), 1)])
 
     def slopes(self, kind: GroupKind, known: NDArray[np.bool_]) -> F64:
         """Octaves of step per unit of each feature, 0 where a feature is not known, shape (6,)."""

@@ -39,7 +39,8 @@ class ClosedLoop:
         gaussians = RenderGaussians.from_scene(geometry)
         self._fit = ColourFit(gaussians, self._views)
         self._sh = gaussians.sh
-        return self._changed(geometry, self._fit.solve(ITERATIONS, slice(0, None), FREEDOM))
+        free = slice(0, None if Role.SH in self._columns else 1)
+        return self._changed(geometry, self._fit.solve(ITERATIONS, free, FREEDOM))
 
     def fit_beyond_dc(self, scene: Scene, decoded_dc: dict[str, NDArray[np.generic]]) -> Scene:
         """SH for a scene whose DC is now decoded."""

@@ -31,7 +31,7 @@ from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
 from csgs_codec.encoder.script import Planned, plan_script
-from csgs_codec.encoder.target import at_quality, search_psnr, search_size
+from csgs_codec.encoder.target import SIZE_TOLERANCE, at_quality, search_psnr, search_size
 from csgs_codec.encoder.write import assemble
 from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
@@ -101,7 +101,9 @@ def encode(
         return _encode_once(prepared, look, at_quality(options, quality), tell)
 
     if options.size is not None:
-        result = search_size(attempt, lambda made: len(made.data), options)
+        result = search_size(attempt, lambda made: len(made.data), options.size, options.quality)
+        if len(result.data) < (1 - SIZE_TOLERANCE) * options.size:
+            result.notes.append(f"no quality comes nearer to {options.size} bytes")
     elif options.psnr is not None:
         result = search_psnr(attempt, lambda made: decode(made.data), look.views, options)
     else:
@@ -275,7 +277,7 @@ class _Encoder:
             fitted = self._loop.fit_colours(replace(self._scene, columns=columns))
         else:
             fitted = self._loop.fit_beyond_dc(self._scene, decoded)
-        self._scene = replace(fitted, columns={**fitted.columns})
+        self._scene = fitted
 
     def _place_in_cells(self, index: int, rows: list[NDArray[np.int64]], grid: Grid) -> None:
         """Fine positions: as many bits of the place within the cell as the step class asks for."""

@@ -70,8 +70,8 @@ def search(
 
 
 def _next(attempts: Sequence[Attempt[Result]], slope: float) -> float:
-    """Secant through the two nearest attempts, kept between those on either side."""
-    nearest = sorted(attempts, key=lambda a: abs(a.miss))
+    """Secant through the two nearest (and latest) attempts, kept between those on either side."""
+    nearest = sorted(reversed(attempts), key=lambda a: abs(a.miss))
     best = nearest[0]
     if len(nearest) > 1 and nearest[1].miss != best.miss:
         measured = (nearest[1].quality - best.quality) / (nearest[1].miss - best.miss)
@@ -87,28 +87,45 @@ def _next(attempts: Sequence[Attempt[Result]], slope: float) -> float:
 
 
 def search_size(
-    encode: Callable[[float], Result], size_of: Callable[[Result], int], options: EncodeOptions
+    encode: Callable[[float], Result],
+    size_of: Callable[[Result], int],
+    target: int,
+    start: float,
 ) -> Result:
-    """Encode to at most ``options.size`` bytes, and at least 98 % of them.
+    """Encode to at most ``target`` bytes: within 2 % of them where some quality comes that near.
+
+    Parameters
+    ----------
+    encode : callable
+        From quality to result.
+    size_of : callable
+    target : int
+    start : float
+        First quality to try.
 
     Raises
     ------
     UnsupportedError
-        Even the lowest quality is larger.
+        Every attempt is larger.
     """
-    assert options.size is not None
-    target = options.size
-    found = search(
-        encode,
+    made: list[Result] = []
+
+    def attempt(quality: float) -> Result:
+        made.append(encode(quality))
+        return made[-1]
+
+    search(
+        attempt,
         lambda result: float(np.log2(size_of(result) / (target * (1 - SIZE_TOLERANCE / 2)))),
         _QUALITY_PER_OCTAVE,
         lambda miss: abs(miss) <= float(np.log2(1 + SIZE_TOLERANCE / 2)),
-        options.quality,
+        start,
     )
-    reached = size_of(found.result)
-    if reached > target:
-        raise UnsupportedError(f"cannot reach {target} bytes; the nearest is {reached}")
-    return found.result
+    fitting = [result for result in made if size_of(result) <= target]
+    if not fitting:
+        nearest = min(size_of(result) for result in made)
+        raise UnsupportedError(f"cannot reach {target} bytes; the nearest is {nearest}")
+    return max(fitting, key=size_of)
 
 
 def search_psnr(

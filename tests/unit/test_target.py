@@ -7,7 +7,7 @@ import pytest
 
 from csgs_codec import EncodeOptions, decode, encode
 from csgs_codec.encoder.look import look_at, shrunk
-from csgs_codec.encoder.target import psnr_of, search
+from csgs_codec.encoder.target import psnr_of, search, search_size
 from csgs_codec.errors import CameraError, UnsupportedError
 from csgs_codec.render.cameras import Camera
 from csgs_codec.scene import Scene
@@ -41,6 +41,25 @@ def test_a_size_is_met_and_an_impossible_one_named() -> None:
     assert result.quality < 75.0
     with pytest.raises(UnsupportedError, match="the nearest is"):
         encode(scene, EncodeOptions(look=False, size=100))
+
+
+def test_the_largest_that_fits_is_kept() -> None:
+    sizes = {100.0: 130, 60.0: 102, 50.0: 90}
+
+    def size_of(quality: float) -> int:
+        return next(size for least, size in sorted(sizes.items()) if quality <= least)
+
+    assert search_size(lambda q: size_of(q), lambda made: made, 100, 75.0) == 90
+    assert search_size(lambda q: size_of(q), lambda made: made, 10_000, 75.0) == 130
+    with pytest.raises(UnsupportedError, match="the nearest is 90"):
+        search_size(lambda q: size_of(q), lambda made: made, 50, 75.0)
+
+
+def test_round_gaussians_do_not_ask_for_rotations() -> None:
+    scene = inria(300)
+    for axis in ("scale_1", "scale_2"):
+        scene.columns[axis] = scene.columns["scale_0"].copy()
+    assert decode(encode(scene).data).count == 300
 
 
 def test_a_psnr_needs_pictures() -> None:
