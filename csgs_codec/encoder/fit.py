@@ -6,6 +6,8 @@ so rounding the weights (to 6 and 8 fractional bits) is all that is lost.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +72,30 @@ def fit_mlp(
     effort : Effort
     seed : int
     """
+    with _steady_torch():
+        return _train(inputs, latents, classes, effort, seed)
+
+
+@contextmanager
+def _steady_torch() -> Iterator[None]:
+    """One thread and no subnormal numbers while training; the caller's settings afterwards."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def _train(
+    inputs: NDArray[np.uint8],
+    latents: F32,
+    classes: NDArray[np.int8],
+    effort: Effort,
+    seed: int,
+) -> IntegerMlp:
     torch.manual_seed(seed)
     x = torch.from_numpy(inputs)
     y = torch.from_numpy(latents)

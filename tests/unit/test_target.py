@@ -112,6 +112,11 @@ def test_far_away_scenes_are_guessed_at() -> None:
     assert not look.views and "too large" in look.notes[0]
 
 
+def test_encoding_leaves_floats_as_they_were() -> None:
+    encode(inria(2000, 0), EncodeOptions(look=False))
+    assert np.float32(1e-30) * np.float32(1e-12) > 0, "subnormal numbers are flushed"
+
+
 def test_large_pictures_are_shrunk() -> None:
     large = Camera(
         "l", 2000, 1000, np.array([[900.0, 0, 1000], [0, 900, 500], [0, 0, 1]]), np.eye(4)
