@@ -113,7 +113,7 @@ class Appearance:
         middle = np.median(octaves[squared > 0])
         octaves = np.clip(octaves, middle - _FINER, middle + _UNSEEN)
         known = np.column_stack([self.features[:, :4], np.ones(len(octaves))])
-        typical = known @ np.linalg.lstsq(known, octaves, rcond=None)[0]
+        typical = known @ _regress(known, octaves)
         coarsest = np.minimum(typical, middle) + _COARSER
         return np.minimum(octaves, coarsest)
 
@@ -126,7 +126,7 @@ class Appearance:
         kinds = [kind for kind in geometry if kind in self._octaves]
         for kind in kinds:
             wanted = self._octaves[kind]
-            beyond -= wanted - known @ np.linalg.lstsq(known, wanted, rcond=None)[0]
+            beyond -= wanted - known @ _regress(known, wanted)
         return np.column_stack([colour - np.median(colour), beyond / max(len(kinds), 1)])
 
     def slopes(self, kind: GroupKind, known: NDArray[np.bool_]) -> F64:
@@ -140,7 +140,7 @@ class Appearance:
         if len(used) and kind in self._octaves:
             centred = self.features[:, used] - self.median[used]
             columns = np.column_stack([centred, np.ones(len(centred))])
-            slope[used] = np.linalg.lstsq(columns, self._octaves[kind], rcond=None)[0][:-1]
+            slope[used] = _regress(columns, self._octaves[kind])[:-1]
         return slope
 
     def base_step(self, kind: GroupKind, error: float) -> float | None:
@@ -174,3 +174,12 @@ class Appearance:
         """Weights of Gaussians when a transform is fitted."""
         middle = np.median(self.importance) if len(self.importance) else 1.0
         return np.clip(self.importance / max(float(middle), 1e-300), 0.1, 10.0)
+
+
+def _regress(columns: F64, values: F64) -> F64:
+    """Least squares; nothing where values are too wild for it."""
+    try:
+        found = np.linalg.lstsq(columns, values, rcond=None)[0]
+    except np.linalg.LinAlgError:
+        return np.zeros(columns.shape[1])
+    return np.asarray(np.nan_to_num(found, posinf=0.0, neginf=0.0))

@@ -63,7 +63,7 @@ def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None])
         gaussians = RenderGaussians.from_scene(scene)
         _require_resolution(gaussians)
         cameras = _cameras(gaussians, options.cameras)
-    except UnsupportedError as error:
+    except (UnsupportedError, CameraError) as error:
         if options.cameras is not None:
             raise
         return Look(notes=[f"steps are estimated without pictures: {error.message}"])

@@ -31,6 +31,7 @@ KIND_OF_ROLE = {
 FEATURE_STEP = 0.3
 POSITION_STEP = 0.2
 _LARGEST_CELL = 2.0
+_MOST_CELLS = 2.0**21 - 2.0
 SENSITIVITY_STEP = 1.5
 
 # Half octaves, finest and coarsest. An error of scale or opacity has effects beyond its slope.
@@ -227,6 +228,8 @@ class Grid:
         refined = appearance.features.any()
         step = base * float(np.exp2(np.quantile(octaves, _COARSE_QUANTILE))) if refined else base
         low = xyz.min(axis=0)
+        if appearance.sensitivity is not None:
+            step = max(step, float((xyz - low).max()) / _MOST_CELLS)
         cells = np.floor((xyz - low) / step)
         return cls(
             (float(low[0]), float(low[1]), float(low[2])),

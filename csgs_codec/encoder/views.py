@@ -85,5 +85,7 @@ def take_pictures(
         GroupKind.DC,
     )
     trace = max(float(np.trace(seen)), 1e-30)
+    sums = np.nan_to_num(sums, posinf=0.0)
+    seen = np.nan_to_num(seen)
     measured_all = Sensitivity(dict(zip(kinds, sums, strict=True)), seen * width / trace)
     return views, measured_all, float((sums[-1] > 0).mean())
