@@ -1,0 +1,1 @@
+"""What a receiver does with semantics: heads, selection, editing, learning under compression."""

@@ -1,0 +1,131 @@
+"""Linear heads: what turns the semantic features of a Gaussian, or of a pixel, into classes.
+
+Projects ship them in several containers: ``.npz`` with ``weight`` and ``bias``, a PyTorch state
+dictionary of a 1x1 convolution (Gaussian Grouping's ``classifier.pth``), safetensors.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.errors import UnsupportedError, UsageError
+
+F64 = NDArray[np.float64]
+
+HEAD_SUFFIXES = (".npz", ".safetensors", ".pth", ".pt")
+_WEIGHTS = ("weight", "W", "classifier.weight", "w")
+_BIASES = ("bias", "b", "classifier.bias")
+_NAMES = ("classes", "names")
+_ROWS = 65536
+
+
+@dataclass(frozen=True)
+class Head:
+    """``logits = features @ weight.T + bias``; the class is the largest logit.
+
+    Attributes
+    ----------
+    weight : ndarray of float64, shape (classes, width)
+    bias : ndarray of float64, shape (classes,)
+    names : tuple of str
+        One for each class, or empty.
+    """
+
+    weight: F64
+    bias: F64
+    names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.weight)
+
+    @property
+    def width(self) -> int:
+        """Width of the features."""
+        return self.weight.shape[1]
+
+    def logits(self, features: NDArray[np.floating]) -> F64:
+        """Logits, shape (n, width) -> (n, classes)."""
+        return np.asarray(features, np.float64) @ self.weight.T + self.bias
+
+    def labels(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Class of each row, shape (n, width) -> (n,)."""
+        parts = [self.logits(features[at : at + _ROWS]) for at in range(0, len(features), _ROWS)]
+        return np.concatenate([p.argmax(axis=1) for p in parts] or [np.zeros(0, np.int64)])
+
+    def margins(self, features: NDArray[np.floating]) -> F64:
+        """Largest logit minus the second largest, shape (n, width) -> (n,)."""
+        if self.classes == 1:
+            return np.full(len(features), np.inf)
+        ordered = np.partition(self.logits(features), self.classes - 2, axis=1)
+        return ordered[:, -1] - ordered[:, -2]
+
+
+def read_head(path: Path) -> Head:
+    """Read a head from a file.
+
+    Raises
+    ------
+    UsageError
+        The file holds no linear head.
+    UnsupportedError
+        Its container needs a package that is not installed.
+    """
+    try:
+        return head_from_bytes(path.name, path.read_bytes())
+    except (UsageError, UnsupportedError) as error:
+        raise error.located(file=str(path)) from None
+
+
+def head_from_bytes(name: str, data: bytes) -> Head:
+    """Read a head from the bytes of a file called ``name``; pickled objects are never run."""
+    arrays = _arrays(Path(name).suffix.lower(), data)
+    weight = _first(arrays, _WEIGHTS)
+    if weight is None:
+        raise UsageError(f"no linear head: no array is called {' or '.join(_WEIGHTS)}")
+    matrix = np.asarray(weight, np.float64)
+    if matrix.ndim < 2 or matrix.size != matrix.shape[0] * matrix.shape[1]:
+        raise UsageError(f"no linear head: the weight has shape {matrix.shape}")
+    matrix = matrix.reshape(matrix.shape[:2])
+    bias = _first(arrays, _BIASES)
+    offset = np.zeros(len(matrix)) if bias is None else np.asarray(bias, np.float64)
+    if offset.shape != (len(matrix),) or not np.isfinite(matrix).all():
+        raise UsageError(f"no linear head: {matrix.shape} weights and {offset.shape} biases")
+    names = _first(arrays, _NAMES)
+    listed = () if names is None else tuple(str(n) for n in np.asarray(names).reshape(-1))
+    return Head(matrix, offset, listed if len(listed) == len(matrix) else ())
+
+
+def _first(
+    arrays: Mapping[str, NDArray[np.generic]], names: tuple[str, ...]
+) -> NDArray[np.generic] | None:
+    return next((arrays[name] for name in names if name in arrays), None)
+
+
+def _arrays(suffix: str, data: bytes) -> dict[str, NDArray[np.generic]]:
+    if suffix not in HEAD_SUFFIXES:
+        raise UsageError(f"a head is one of {', '.join(HEAD_SUFFIXES)}, not {suffix or 'this'}")
+    try:
+        if suffix == ".npz":
+            with np.load(io.BytesIO(data), allow_pickle=False) as opened:
+                return {name: opened[name] for name in opened.files}
+        if suffix == ".safetensors":
+            from safetensors.numpy import load
+
+            return dict(load(data))
+        import torch
+
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return {k: v.numpy() for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+    except ModuleNotFoundError as error:
+        raise UnsupportedError(f"{suffix} files need {error.name}, which is missing") from error
+    except Exception as error:  # each container has errors of its own
+        said = str(error).strip().splitlines() or [""]
+        raise UsageError(f"no readable {suffix} file: {said[0]}") from error
