@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from csgs_codec.io.ply import read_ply, write_ply
     from csgs_codec.scene import Scene
 
-BITSTREAM_VERSION = "0.2"
+BITSTREAM_VERSION = "0.3"
 
 _LAZY = {
     "decode": ("csgs_codec.decoder", "decode"),

@@ -24,7 +24,7 @@ I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
 
 SAME, OTHER, EXPLICIT = 0, 1, 2
-AGREEMENT_TABLES = 4
+AGREEMENT_TABLES = 8
 _WEIGHT_MAX = 65535
 
 
@@ -36,8 +36,8 @@ class LabelCoding:
     ----------
     palette : ndarray of int64, shape (p,)
         Distinct values, increasing.
-    agreement : ndarray of int64, shape (4, 3)
-        Weights of SAME, OTHER, EXPLICIT for 1 to 4 agreeing neighbours.
+    agreement : ndarray of int64, shape (8, 3)
+        Weights of SAME, OTHER, EXPLICIT for 1 to 8 agreeing neighbours.
     explicit : ndarray of int64, shape (p,) or (0,)
         Weights of the palette; empty where the palette is too large for a table.
     """
@@ -87,10 +87,7 @@ class LabelCoding:
 
 def _candidates(labels: I32, found: Neighbours) -> tuple[I32, I32, U8]:
     """Nearest label, next other label and number of agreeing neighbours (-1, -1, 0 if none)."""
-    near = np.where(found.row >= 0, labels[np.maximum(found.row, 0)], -1) if len(labels) else None
-    if near is None:
-        none = np.full(len(found.row), -1, np.int32)
-        return none, none, np.zeros(len(found.row), np.uint8)
+    near = np.where(found.row >= 0, labels[np.maximum(found.row, 0)], -1)
     first = near[:, 0]
     agree = ((near == first[:, None]) & (near >= 0)).sum(axis=1)
     other = np.full(len(near), -1, np.int32)
@@ -110,7 +107,7 @@ def _choices(target: I32, labels: I32, found: Neighbours) -> tuple[U8, U8]:
 def fit_labels(
     palette: NDArray[np.int64], layers: list[tuple[I32, I32, Neighbours]]
 ) -> LabelCoding:
-    """Fit the tables to ``(target, earlier labels, neighbours)`` of every tile layer."""
+    """Fit the tables to ``(target, labels of the tile, neighbours)`` of every tile layer."""
     agreement = np.zeros((AGREEMENT_TABLES, 3), np.int64)
     explicit = np.zeros(len(palette), np.int64)
     for target, labels, found in layers:
@@ -136,7 +133,7 @@ def encode_labels(
     rans: RansEncoder,
     bits: BitWriter,
 ) -> None:
-    """Code the palette indices of one tile layer; ``labels`` are those of the earlier layers."""
+    """Code palette indices of one round; ``labels`` are those of the tile, as far as known."""
     choice, agree = _choices(target, labels, found)
     known = agree > 0
     rans.put(choice[known], agree[known] - np.uint8(1), coding.agreement_tables)
@@ -152,7 +149,7 @@ def encode_labels(
 def decode_labels(
     coding: LabelCoding, labels: I32, found: Neighbours, rans: RansDecoder, bits: BitReader
 ) -> I32:
-    """Return the palette indices of one tile layer, shape (n,)."""
+    """Return the palette indices of one round, shape (n,); ``labels`` are those of the tile."""
     first, other, agree = _candidates(labels, found)
     choice = np.full(len(agree), EXPLICIT, np.uint8)
     known = agree > 0

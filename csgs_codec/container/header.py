@@ -16,11 +16,12 @@ from csgs_codec.limits import (
     MAX_LAYERS,
     MAX_LEVELS,
     MAX_PASSES,
+    MAX_ROUNDS,
     TILE_CAPACITY,
     Limits,
 )
 
-VERSION = (0, 2)
+VERSION = (0, 3)
 EXACT_PASS_LAYER = 255
 DIGEST_BYTES = 32
 _MAX_AXIS_BITS = 21
@@ -79,6 +80,8 @@ class Header:
     unit_offset : tuple of 3 ints
     unit_shift : int
         Positional encoding sees ``clip((grid - unit_offset) << 4 >> unit_shift, 0, 65535)``.
+    rounds : tuple of int
+        Rounds in which each layer is coded.
     groups : tuple of GroupDeclaration
     passes : tuple of Pass
     """
@@ -90,6 +93,7 @@ class Header:
     grid_step: float
     unit_offset: tuple[int, int, int]
     unit_shift: int
+    rounds: tuple[int, ...]
     groups: tuple[GroupDeclaration, ...]
     passes: tuple[Pass, ...]
 
@@ -99,6 +103,7 @@ class Header:
         fields.put("u8", self.layers).put("u32", self.tiles)
         fields.put("f64", *self.origin, self.grid_step)
         fields.put("u32", *self.unit_offset).put("u8", self.unit_shift)
+        fields.put("u8", *self.rounds)
         fields.put("u8", len(self.groups))
         for group in self.groups:
             fields.put("u8", group.kind).put("u16", group.channels, group.columns)
@@ -132,6 +137,7 @@ class Header:
         fields.require(step > 0, "grid step is not positive")
         a, b, c = (fields.integer("u32") for _ in range(3))
         shift = fields.integer("u8", 0, 40)
+        rounds = tuple(fields.integer("u8", 1, MAX_ROUNDS) for _ in range(layers))
         groups = tuple(_read_group(fields) for _ in range(fields.integer("u8", 0, MAX_GROUPS)))
         _check_groups(fields, groups, gaussians)
         values = gaussians * sum(group.channels for group in groups)
@@ -142,7 +148,8 @@ class Header:
             for _ in range(fields.integer("u16", 0, MAX_PASSES))
         )
         fields.finish()
-        return cls(gaussians, layers, tiles, (x, y, z), step, (a, b, c), shift, groups, passes)
+        corner, unit = (x, y, z), (a, b, c)
+        return cls(gaussians, layers, tiles, corner, step, unit, shift, rounds, groups, passes)
 
 
 def _read_group(fields: FieldReader) -> GroupDeclaration:

@@ -14,7 +14,7 @@ from csgs_codec.attributes.steps import StepRule
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, Pass, Tiles
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
-from csgs_codec.hyperprior.contexts import build_inputs
+from csgs_codec.hyperprior.contexts import LayerContext
 from csgs_codec.hyperprior.network import GroupNetwork
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitReader
@@ -87,10 +87,10 @@ def _decode_group(
         fine = bits.get(np.repeat(widths, 3)).astype(np.int32)
         tile.values(group)[rows] = fine.reshape(-1, 3)
     elif kind in LABEL_KINDS:
-        known = tile.values(group)[: rows.start, 0]
-        found = tile.neighbours(layer)
-        labels = decode_labels(tools.labels[group], known, found, rans, bits)
-        tile.values(group)[rows] = labels[:, None]
+        labels, found = tile.values(group)[:, 0], tile.neighbours(layer)
+        for part in tile.rounds(layer):
+            coding = tools.labels[group]
+            labels[rows][part] = decode_labels(coding, labels, found.part(part), rans, bits)
     else:
         _decode_residuals(tools, tile, layer, group, rans, bits)
 
@@ -100,10 +100,15 @@ def _decode_residuals(
 ) -> None:
     classes = tile.step_classes(group, tools.codings[group].rule, layer)
     network = tools.networks[group]
-    inputs = build_inputs(network.layout, tile, layer, classes)
+    context = LayerContext(network.layout, tile, layer, classes)
     silent = silent_rows(tools.sentinels, tile, layer, group)
     values = tile.values(group)[tile.rows(layer)]
-    network.decode(inputs, classes, silent, rans, bits, values)
+    for part in tile.rounds(layer):
+        decoded = network.blended(tile, layer, part)
+        own = np.ascontiguousarray(classes[part])
+        unheard = None if silent is None else np.ascontiguousarray(silent[part])
+        network.decode(context.inputs(part), own, unheard, rans, bits, decoded)
+        values[part] = decoded
 
 
 def silent_rows(

@@ -18,12 +18,12 @@ from csgs_codec.attributes.positions import encode_keys
 from csgs_codec.attributes.steps import LARGEST_CLASS, STEP_Q6
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
+from csgs_codec.encoder.blend import fit_blend
 from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
 from csgs_codec.encoder.options import Inputs
 from csgs_codec.encoder.quantise import choose_symbols, scale_offsets
 from csgs_codec.errors import CorruptError
-from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
-from csgs_codec.hyperprior.neighbours import NEIGHBOURS
+from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, LayerContext
 from csgs_codec.hyperprior.network import GroupNetwork, reconstruct
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitWriter
@@ -34,6 +34,7 @@ I32 = NDArray[np.int32]
 
 OCTAVES = 4
 NEARBY_CHANNELS = 12
+NEARBY = 4
 OWN_CHANNELS = 6
 _OWN_KINDS = (
     GroupKind.SENSITIVITY,
@@ -50,7 +51,7 @@ _LEAST_ROWS_FOR_TRAINING = 1500
 
 @dataclass
 class Residuals:
-    """Symbols of one group in one tile layer."""
+    """Symbols of one group in one round of a tile layer."""
 
     k: I32
     scale_index: NDArray[np.uint8]
@@ -62,7 +63,7 @@ class CodedScene:
 
     tools: Tools
     tiles: list[Tile]
-    residuals: dict[tuple[int, int, int], Residuals] = field(default_factory=dict)
+    residuals: dict[tuple[int, int, int], list[Residuals]] = field(default_factory=dict)
     group_bits: dict[int, float] = field(default_factory=dict)
 
     def places(self) -> Iterator[tuple[Tile, int]]:
@@ -110,7 +111,8 @@ def code_group(
 
 def _sharpened(scene: CodedScene, group: int, network: GroupNetwork) -> GroupNetwork:
     """Lower predicted scales to what is left of the residuals once symbols are optimised."""
-    coded = [scene.residuals[group, layer, tile.index] for tile, layer in scene.places()]
+    places = scene.places()
+    coded = [r for tile, layer in places for r in scene.residuals[group, layer, tile.index]]
     k = np.concatenate([r.k for r in coded])
     index = np.concatenate([r.scale_index for r in coded])
     return network.with_scale_offsets(scale_offsets(k, index))
@@ -128,18 +130,25 @@ def _quantise(
     for tile, layer in scene.places():
         rows = tile.rows(layer)
         classes = tile.step_classes(group, coding.rule, layer)
-        seen = build_inputs(network.layout, tile, layer, classes)
-        mu_q6, scale_index = network.predict(seen, classes)
+        context = LayerContext(network.layout, tile, layer, classes)
         silent = silent_rows(scene.tools.sentinels, tile, layer, group)
-        if silent is not None:
-            mu_q6[silent] = 0
-            scale_index[silent] = 0
         step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
-        residual = (latents[tile.index][rows] - mu_q6 / 64.0) / step
+        wanted = latents[tile.index][rows]
         weight = None if weights is None else weights[tile.index][rows] * step[:, 0] ** 2
-        k = choose_symbols(residual, scale_index, weight)
-        tile.values(group)[rows] = reconstruct(mu_q6, k, classes)
-        scene.residuals[group, layer, tile.index] = Residuals(k, scale_index)
+        values = tile.values(group)[rows]
+        coded = []
+        for part in tile.rounds(layer):
+            own = np.ascontiguousarray(classes[part])
+            mu_q6, scale_index = network.predict(context.inputs(part), own)
+            mu_q6 += network.blended(tile, layer, part)
+            if silent is not None:
+                mu_q6[silent[part]] = 0
+                scale_index[silent[part]] = 0
+            residual = (wanted[part] - mu_q6 / 64.0) / step[part]
+            k = choose_symbols(residual, scale_index, None if weight is None else weight[part])
+            values[part] = reconstruct(mu_q6, k, own)
+            coded.append(Residuals(k, scale_index))
+        scene.residuals[group, layer, tile.index] = coded
 
 
 def _fit(
@@ -152,13 +161,18 @@ def _fit(
     seed: int,
 ) -> GroupNetwork:
     layout = context_layout(scene, group, inputs)
+    blend = fit_blend(scene, group) if inputs.neighbours else None
     seen, wanted, classes = [], [], []
+    everything = slice(None)
     for tile, layer in scene.places():
         step_classes = tile.step_classes(group, coding.rule, layer)
-        rows = build_inputs(layout, tile, layer, step_classes)
+        rows = LayerContext(layout, tile, layer, step_classes).inputs(everything)
         target = latents[tile.index][tile.rows(layer)].astype(np.float32)
+        if blend is not None:
+            near = tile.neighbours(layer)
+            target -= blend.predict(tile.values(group), near) / np.float32(64)
         silent = silent_rows(scene.tools.sentinels, tile, layer, group)
-        heard = slice(None) if silent is None else ~silent
+        heard = everything if silent is None else ~silent
         seen.append(rows[heard])
         wanted.append(target[heard])
         classes.append(step_classes[heard])
@@ -166,12 +180,12 @@ def _fit(
     if layout.width == 0 or len(target) < _LEAST_ROWS_FOR_TRAINING:
         if not len(target):
             target, all_classes = np.zeros((1, coding.channels), np.float32), np.zeros(1, np.int8)
-        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes))
+        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes), blend)
     try:
         mlp = fit_mlp(np.concatenate(seen), target, all_classes, effort, seed)
     except CorruptError:  # steps so fine that predictions leave the range of networks
-        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes))
-    return GroupNetwork(group, layout, mlp)
+        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes), blend)
+    return GroupNetwork(group, layout, mlp, blend)
 
 
 def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayout:
@@ -187,7 +201,7 @@ def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayo
     return ContextLayout(
         octaves=OCTAVES if inputs.position else 0,
         layer_inputs=scene.tools.header.layers,
-        neighbours=NEIGHBOURS if inputs.neighbours else 0,
+        neighbours=NEARBY if inputs.neighbours else 0,
         nearby=_normalised(scene, group, NEARBY_CHANNELS) if inputs.neighbours else None,
         own=own,
         step_class=inputs.own and not scene.tools.codings[group].rule.constant,
@@ -221,7 +235,7 @@ def code_labels(
     layers = [
         (
             tile.values(group)[tile.rows(layer), 0],
-            tile.values(group)[: tile.rows(layer).start, 0],
+            tile.values(group)[:, 0],
             tile.neighbours(layer),
         )
         for tile, layer in scene.places()
@@ -255,10 +269,10 @@ def _encode_group(
         fine = tile.values(group)[rows].reshape(-1).astype(np.uint64)
         bits.put(fine, np.repeat(widths, 3))
     elif kind in LABEL_KINDS:
-        known = tile.values(group)[: rows.start, 0]
-        target = tile.values(group)[rows, 0]
-        found = tile.neighbours(layer)
-        encode_labels(tools.labels[group], target, known, found, rans, bits)
+        labels, found = tile.values(group)[:, 0], tile.neighbours(layer)
+        for part in tile.rounds(layer):
+            target = labels[rows][part]
+            encode_labels(tools.labels[group], target, labels, found.part(part), rans, bits)
     else:
-        coded = scene.residuals[group, layer, tile.index]
-        encode_residuals(coded.k, coded.scale_index, rans, bits)
+        for coded in scene.residuals[group, layer, tile.index]:
+            encode_residuals(coded.k, coded.scale_index, rans, bits)

@@ -42,6 +42,8 @@ from csgs_codec.version import __version__
 Progress = Callable[[str, float], None]
 
 _UNIT_SHARE = 0.98
+FIRST_ROUNDS = 5
+LATER_ROUNDS = 2
 
 
 @dataclass
@@ -215,6 +217,7 @@ class _Encoder:
             grid_step=grid.step,
             unit_offset=offset,
             unit_shift=shift,
+            rounds=(FIRST_ROUNDS,) + (LATER_ROUNDS,) * (layers - 1),
             groups=tuple(planned.declaration for planned in self._script.groups),
             passes=tuple(passes),
         )

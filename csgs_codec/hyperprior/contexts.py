@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
-from csgs_codec.hyperprior.neighbours import NEIGHBOURS
+from csgs_codec.hyperprior.neighbours import NEIGHBOURS, Neighbours
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.limits import MAX_CHANNELS, MAX_LAYERS
 from csgs_codec.numerics.backend import kernels
@@ -84,7 +84,7 @@ class ContextLayout:
     layer_inputs : int
         Width of the one-hot layer code, 0 for none.
     neighbours : int
-        Neighbours used, 0 to 4, each with ``nearby`` channels and a distance.
+        Neighbours used, 0 to 8, each with ``nearby`` channels and a distance.
     nearby : ContextChannels, optional
         Channels of the neighbours (of the group that is being coded).
     own : tuple of ContextChannels
@@ -135,43 +135,68 @@ class ContextLayout:
         return layout
 
 
-def build_inputs(layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]) -> U8:
-    """Return the network inputs of one tile layer, shape (n, layout.width), stored by column."""
-    rows = tile.rows(layer)
-    inputs = np.empty((layout.width, rows.stop - rows.start), np.uint8).T
-    at = 6 * layout.octaves
-    if layout.octaves:
-        inputs[:, :at] = tile.encoded_positions(layer, layout.octaves)
-    if layout.layer_inputs:
-        inputs[:, at : at + layout.layer_inputs] = 0
-        inputs[:, at + min(layer, layout.layer_inputs - 1)] = 255
-        at += layout.layer_inputs
-    if layout.nearby is not None:
-        _write_nearby(layout.nearby, layout.neighbours, tile, layer, inputs, at)
-        at += layout.neighbours * (layout.nearby.width + 1)
-    for channels in layout.own:
-        channels.encode(tile.values(channels.group)[rows], inputs, at)
-        at += channels.width
-    if layout.step_class:
-        inputs[:, at] = MIDDLE + _STEP_CLASS_UNIT * classes.astype(np.int16)
-    return inputs
+class LayerContext:
+    """Network inputs of one tile layer.
+
+    Parameters
+    ----------
+    layout : ContextLayout
+    tile : Tile
+    layer : int
+    classes : ndarray of int8, shape (n,)
+        Step classes of the layer's Gaussians.
+    """
+
+    def __init__(
+        self, layout: ContextLayout, tile: Tile, layer: int, classes: NDArray[np.int8]
+    ) -> None:
+        self._layout, self._tile, self._layer = layout, tile, layer
+        rows = tile.rows(layer)
+        nearby = layout.nearby
+        begin = 6 * layout.octaves + layout.layer_inputs
+        self._near = slice(
+            begin, begin + layout.neighbours * (nearby.width + 1) if nearby else begin
+        )
+        self._inputs: U8 = np.empty((layout.width, rows.stop - rows.start), np.uint8)
+        inputs = self._inputs.T
+        if layout.octaves:
+            inputs[:, : 6 * layout.octaves] = tile.encoded_positions(layer, layout.octaves)
+        if layout.layer_inputs:
+            inputs[:, 6 * layout.octaves : begin] = 0
+            inputs[:, 6 * layout.octaves + min(layer, layout.layer_inputs - 1)] = 255
+        at = self._near.stop
+        for channels in layout.own:
+            channels.encode(tile.values(channels.group)[rows], inputs, at)
+            at += channels.width
+        if layout.step_class:
+            inputs[:, at] = MIDDLE + _STEP_CLASS_UNIT * classes.astype(np.int16)
+
+    def inputs(self, part: slice) -> U8:
+        """Inputs of a part of the layer, shape (rows, layout.width), stored by column.
+
+        Neighbours are looked at now, so they must be decoded.
+        """
+        inputs = np.ascontiguousarray(self._inputs[:, part])
+        nearby = self._layout.nearby
+        if nearby is not None:
+            found = self._tile.neighbours(self._layer).part(part)
+            values = self._tile.values(nearby.group)
+            _write_nearby(nearby, self._layout.neighbours, values, found, inputs[self._near])
+        return inputs.T
 
 
 def _write_nearby(
-    channels: ContextChannels, used: int, tile: Tile, layer: int, inputs: U8, at: int
+    channels: ContextChannels, used: int, v_q6: I32, found: Neighbours, out: U8
 ) -> None:
     """Channels and distance of each neighbour; missing ones are ``MIDDLE`` and farthest."""
-    found = tile.neighbours(layer)
-    earlier = tile.values(channels.group)[: tile.rows(layer).start]
-    known = np.empty((channels.width, len(earlier)), np.uint8).T
-    channels.encode(earlier, known, 0)
     fast = kernels()
     if fast is not None:
-        fast.gather_neighbours(known.T, found.row, found.distance, used, inputs.T, at)
+        centre, shift = channels.centre_q6, channels.shift
+        fast.gather_neighbours(v_q6, centre, shift, found.row, found.distance, used, out, 0)
         return
-    blank = np.full((1, channels.width), MIDDLE, np.uint8)
     row = found.row[:, :used]
-    values = np.concatenate([known, blank])[np.where(row < 0, len(known), row)]
-    seen = np.concatenate([values, found.distance[:, :used, None]], axis=2)
-    width = used * (channels.width + 1)
-    inputs[:, at : at + width] = seen.reshape(len(row), width)
+    near = v_q6[np.maximum(row, 0), : channels.width].astype(np.int64) - channels.centre_q6
+    eight_bits = np.clip(shift_round(near, channels.shift) + MIDDLE, 0, 255)
+    eight_bits[row < 0] = MIDDLE
+    seen = np.concatenate([eight_bits, found.distance[:, :used, None]], axis=2)
+    out[:] = seen.reshape(len(row), -1).T

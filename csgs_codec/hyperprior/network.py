@@ -1,12 +1,13 @@
 """A group's network: from context inputs to a mean and a scale for each channel (spec section 7.4).
 
-The last layer has ``2 C`` outputs in Q6: ``C`` means in units of the base step, then ``C`` scale
-indices. One unit of the scale index is a sixth of an octave of the residual's spread.
+The last layer has ``2 C`` outputs in Q6: ``C`` means in units of the base step, to which the blend
+of the neighbours is added, then ``C`` scale indices. One unit of the scale index is a sixth of an
+octave of the residual's spread.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from csgs_codec.attributes.steps import LARGEST_CLASS, SCALE_INDEX_PER_CLASS, STEP_Q6
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.errors import CorruptError
+from csgs_codec.hyperprior.blend import NeighbourBlend
 from csgs_codec.hyperprior.contexts import ContextLayout
+from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.backend import kernels
 from csgs_codec.numerics.bits import BitReader
 from csgs_codec.numerics.fixed_point import shift_round
@@ -50,9 +53,24 @@ class GroupNetwork:
     group: int
     layout: ContextLayout
     mlp: IntegerMlp
+    blend: NeighbourBlend | None = None
+
+    @property
+    def channels(self) -> int:
+        """Coded channels of the group."""
+        return self.mlp.layers[-1].weights.shape[1] // 2
+
+    def blended(self, tile: Tile, layer: int, part: slice) -> I32:
+        """Blend of the decoded neighbours for a part of a layer, shape (n, channels)."""
+        if self.blend is None:
+            rows = tile.rows(layer)
+            count = len(range(rows.stop - rows.start)[part])
+            return np.zeros((count, self.channels), np.int32)
+        found = tile.neighbours(layer).part(part)
+        return self.blend.predict(tile.values(self.group), found)
 
     def predict(self, inputs: U8, classes: I8) -> tuple[I32, U8]:
-        """Return ``(mu_q6, scale_index)``, each of shape (n, channels).
+        """Return ``(mu_q6, scale_index)``, each of shape (n, channels), without the blend.
 
         Parameters
         ----------
@@ -81,7 +99,7 @@ class GroupNetwork:
         shifted = Layer(last.weights, bias.astype(np.int32), last.shift)
         if shifted.largest_sum() >= EXACT_BOUND or int(np.abs(bias).max()) >= 1 << 24:
             return self
-        return GroupNetwork(self.group, self.layout, IntegerMlp([*hidden, shifted]))
+        return replace(self, mlp=IntegerMlp([*hidden, shifted]))
 
     def decode(
         self,
@@ -103,6 +121,7 @@ class GroupNetwork:
         rans, bits
             Streams of the chunk.
         v_q6 : ndarray of int32, shape (n, channels), in C order
+            Comes with the blend of the neighbours.
 
         Raises
         ------
@@ -112,6 +131,7 @@ class GroupNetwork:
         fast = kernels()
         if fast is None:
             mu_q6, scale_index = self.predict(inputs, classes)
+            mu_q6 += v_q6
             if silent is not None:
                 mu_q6[silent] = 0
                 scale_index[silent] = 0
@@ -144,6 +164,9 @@ class GroupNetwork:
         """Serialise as a NETW payload."""
         fields = FieldWriter().put("u8", self.group)
         self.layout.write(fields)
+        fields.put("u8", self.blend is not None)
+        if self.blend is not None:
+            self.blend.write(fields)
         layers = self.mlp.layers
         fields.put("u8", len(layers) - 1)
         fields.put("u16", *(layer.weights.shape[1] for layer in layers[:-1]))
@@ -168,6 +191,8 @@ class GroupNetwork:
             The layout uses what is not decoded yet, or a sum could reach 2**24.
         """
         layout = ContextLayout.read(fields, group, available)
+        blended = bool(fields.integer("u8", 0, 1))
+        blend = NeighbourBlend.read(fields, available[group]) if blended else None
         hidden = [
             fields.integer("u16", 1, MAX_HIDDEN_WIDTH)
             for _ in range(fields.integer("u8", 0, MAX_HIDDEN_LAYERS))
@@ -175,7 +200,7 @@ class GroupNetwork:
         widths = [layout.width, *hidden, 2 * available[group]]
         layers = [_read_layer(fields, a, b) for a, b in pairwise(widths)]
         fields.finish()
-        return cls(group, layout, IntegerMlp(layers))
+        return cls(group, layout, IntegerMlp(layers), blend)
 
 
 def reconstruct(mu_q6: I32, k: I32, classes: I8) -> I32:

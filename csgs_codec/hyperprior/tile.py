@@ -1,7 +1,7 @@
 """State of one tile while it is coded: shared by encoder and decoder (spec section 7.1).
 
-Rows of a tile are layer after layer, in Morton order within a layer. Everything that a context may
-use is derived here, from integers that the decoder has.
+Rows of a tile are layer after layer, in Morton order within a layer; a layer is coded in rounds.
+Everything that a context may use is derived here, from integers that the decoder has.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
-from csgs_codec.hyperprior.neighbours import Neighbours, find_neighbours
+from csgs_codec.hyperprior.neighbours import Neighbours, layer_neighbours, round_slices
 from csgs_codec.numerics.morton import decode_cells
 from csgs_codec.numerics.positional import encode_cells
 
@@ -87,13 +87,16 @@ class Tile:
             self._encoded_positions = layer, known
         return known[:, : 6 * octaves]
 
+    def rounds(self, layer: int) -> list[slice]:
+        """Places within a layer, round after round: the order in which groups are coded."""
+        return round_slices(self._header.rounds[layer])
+
     def neighbours(self, layer: int) -> Neighbours:
-        """Neighbours of a layer among the earlier layers."""
+        """Neighbours of a layer among the earlier layers and rounds."""
         if layer not in self._neighbours:
-            rows = self.rows(layer)
-            earlier = slice(0, rows.start)
-            self._neighbours[layer] = find_neighbours(
-                self.keys[rows], self.cells[rows], self.keys[earlier], self.cells[earlier]
+            rows, rounds = self.rows(layer), self._header.rounds[layer]
+            self._neighbours[layer] = layer_neighbours(
+                self.keys[: rows.stop], self.cells[: rows.stop], rows.start, rounds
             )
         return self._neighbours[layer]
 

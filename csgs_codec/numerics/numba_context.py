@@ -74,61 +74,102 @@ def encode_channels(v_q6, centre_q6, shift, out, column):
                 out[column + j, i] = min(max(value, 0), 255)
 
 
-@njit("void(uint8[:,::1], int32[:,::1], uint8[:,::1], int64, uint8[:,::1], int64)", **OPTIONS)
-def gather_neighbours(known, row, distance, used, out, column):
-    """Write the channels and the distance of each used neighbour; missing ones are 128.
+@njit(
+    "void(int32[:,::1], int32[::1], uint8[::1], int32[:,::1], uint8[:,::1], int64,"
+    " uint8[:,::1], int64)",
+    **OPTIONS,
+)
+def gather_neighbours(v_q6, centre_q6, shift, row, distance, used, out, column):
+    """Write the channels, to 8 bits, and the distance of each used neighbour; missing ones are 128.
 
-    ``known`` has the shape (channels, m), ``out`` (columns, n).
+    ``out`` has the shape (columns, n).
     """
-    width = known.shape[0]
-    for j in range(used):
-        for c in range(width):
-            for i in range(row.shape[0]):
-                source = row[i, j]
-                out[column + c, i] = known[c, np.uint64(source)] if source >= 0 else 128
-        for i in range(row.shape[0]):
-            out[column + width, i] = distance[i, j]
-        column += width + 1
+    width = centre_q6.shape[0]
+    for begin in range(0, row.shape[0], _ROWS):
+        end = min(begin + _ROWS, row.shape[0])
+        at = column
+        for j in range(used):
+            for c in range(width):
+                amount = np.int64(shift[c])
+                centre = np.int64(centre_q6[c]) - ((np.int64(1) << amount) >> 1)
+                for place in range(begin, end):
+                    i = np.uint64(place)
+                    source = row[i, j]
+                    value = np.int64(128)
+                    if source >= 0:
+                        value = ((np.int64(v_q6[np.uint64(source), c]) - centre) >> amount) + 128
+                    out[at + c, i] = min(max(value, 0), 255)
+            for place in range(begin, end):
+                out[at + width, np.uint64(place)] = distance[np.uint64(place), j]
+            at += width + 1
 
 
 @njit(
-    "void(uint64[::1], int32[:,::1], uint64[::1], int64[::1], int32[:,::1], int32[:,::1],"
-    " uint8[:,::1])",
+    "void(int32[:,::1], int32[:,::1], uint8[:,::1], int64, int64[::1], uint8[::1], int32[:,::1])",
     **OPTIONS,
 )
-def nearest_neighbours(keys, cells, earlier, order, earlier_cells, row, distance):
-    """Rows and distance codes of the 4 nearest of 16 Gaussians around each key.
+def blend_neighbours(v_q6, row, distance, decay, powers, gain_q8, out):
+    """``shr(gain * sum_j weight_j v_j, 16)``: the neighbours' values weighted by distance."""
+    channels = gain_q8.shape[0]
+    weight = np.zeros(8, np.int64)
+    for place in range(row.shape[0]):
+        i = np.uint64(place)
+        total = np.int64(0)
+        count = 0
+        while count < 8 and row[i, count] >= 0:
+            octaves = (decay * (np.int64(distance[i, count]) - np.int64(distance[i, 0]))) >> 2
+            weight[count] = powers[octaves & 15] >> min(octaves >> 4, 63)
+            total += weight[count]
+            count += 1
+        if count == 0:
+            for c in range(channels):
+                out[i, c] = 0
+            continue
+        rest = np.int64(256)
+        for j in range(count):
+            weight[j] = (weight[j] << 8) // total
+            rest -= weight[j]
+        weight[0] += rest
+        for c in range(channels):
+            blended = np.int64(0)
+            for j in range(count):
+                blended += weight[j] * np.int64(v_q6[np.uint64(row[i, j]), c])
+            out[i, c] = (np.int64(gain_q8[c]) * blended + 32768) >> 16
 
-    ``keys`` and ``earlier`` are sorted, and ``order`` says which row each earlier key is. Squared
-    distances stay below ``2**44``, so they can be compared together with their place.
+
+@njit(
+    "void(uint64[::1], int32[:,::1], uint64[::1], int32[:,::1], int32[:,::1], uint8[:,::1])",
+    **OPTIONS,
+)
+def nearest_neighbours(keys, cells, known_keys, known, row, distance):
+    """Places and distance codes of the 8 nearest of 16 Gaussians around each key.
+
+    Keys of both are sorted. Squared distances stay below ``2**44``, so they can be compared
+    together with their place.
     """
     far = np.int64(1) << 60
-    count = earlier.shape[0]
-    known = np.empty((count, 3), np.int32)
-    for j in range(count):
-        for axis in range(3):
-            known[j, axis] = earlier_cells[order[j], axis]
+    count = known_keys.shape[0]
+    best = np.empty(8, np.int64)
     place = 0
     for i in range(keys.shape[0]):
-        while place < count and earlier[place] < keys[i]:
+        while place < count and known_keys[place] < keys[i]:
             place += 1
         begin, end = max(0, place - 8), min(count, place + 8)
         x, y, z = np.int64(cells[i, 0]), np.int64(cells[i, 1]), np.int64(cells[i, 2])
-        a = b = c = d = far
+        best[:] = far
         for j in range(begin, end):
             dx, dy, dz = known[j, 0] - x, known[j, 1] - y, known[j, 2] - z
             e = ((dx * dx + dy * dy + dz * dz) << 4) | (j - begin)
-            a, e = min(a, e), max(a, e)
-            b, e = min(b, e), max(b, e)
-            c, e = min(c, e), max(c, e)
-            d = min(d, e)
-        for slot in range(4):
-            best = a if slot == 0 else (b if slot == 1 else (c if slot == 2 else d))
-            if best == far:
+            for slot in range(8):
+                better = min(best[slot], e)
+                e = max(best[slot], e)
+                best[slot] = better
+        for slot in range(8):
+            if best[slot] == far:
                 row[i, slot], distance[i, slot] = -1, 255
                 continue
-            row[i, slot] = order[begin + (best & 15)]
-            squared = best >> 4
+            row[i, slot] = begin + (best[slot] & 15)
+            squared = best[slot] >> 4
             log = np.int64(0)
             rest = squared
             for step in (32, 16, 8, 4, 2, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from csgs_codec.numerics.numba_context import (
+    blend_neighbours,
     encode_channels,
     gather_neighbours,
     morton_decode,
@@ -26,6 +27,7 @@ from csgs_codec.numerics.numba_network import group_decode
 
 __all__ = [
     "bits_read",
+    "blend_neighbours",
     "cells_decode",
     "encode_channels",
     "exp_golomb_read",

@@ -158,8 +158,9 @@ def group_decode(
 ):
     """Predict, read and reconstruct one group; an escape counts as residual 0 and is listed.
 
-    ``silent`` is empty where no row is silent. ``counts`` holds the index of the next word, and
-    receives it, the number of escapes and the largest magnitude of a value.
+    ``v_q6`` comes with the blend of the neighbours and leaves with the values. ``silent`` is empty
+    where no row is silent. ``counts`` holds the index of the next word, and receives it, the number
+    of escapes and the largest magnitude of a value.
     """
     channels = v_q6.shape[1]
     x, y = buffers(widths)
@@ -186,7 +187,7 @@ def group_decode(
                 continue
             step = step_q6[classes[row] + zero_class]
             for c in range(channels):
-                value = np.int32(out[c, r])
+                value = np.int32(out[c, r]) + v_q6[row, c]
                 table = index[c, r]
                 if table > 0:
                     symbol, at = decode_symbol(
