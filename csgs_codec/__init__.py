@@ -25,7 +25,7 @@ from csgs_codec.version import __version__
 
 if TYPE_CHECKING:
     from csgs_codec.cut import truncate
-    from csgs_codec.decoder import decode
+    from csgs_codec.decoder import decode, read_attachments
     from csgs_codec.decoder.stream import StreamDecoder
     from csgs_codec.decoder.stream import StreamDecoder as open
     from csgs_codec.describe import Probe, probe
@@ -37,6 +37,7 @@ BITSTREAM_VERSION = "0.2"
 
 _LAZY = {
     "decode": ("csgs_codec.decoder", "decode"),
+    "read_attachments": ("csgs_codec.decoder", "read_attachments"),
     "StreamDecoder": ("csgs_codec.decoder.stream", "StreamDecoder"),
     "open": ("csgs_codec.decoder.stream", "StreamDecoder"),
     "encode": ("csgs_codec.encoder", "encode"),
@@ -88,6 +89,7 @@ __all__ = [
     "encode",
     "open",
     "probe",
+    "read_attachments",
     "read_ply",
     "truncate",
     "write_ply",

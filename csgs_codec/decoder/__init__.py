@@ -77,6 +77,26 @@ def parse(source: Source, limits: Limits = DEFAULT_LIMITS) -> Parser:
     return parser
 
 
+def read_attachments(source: Source, limits: Limits = DEFAULT_LIMITS) -> dict[str, bytes]:
+    """Return the attached files that are there, by name, in the order of the file.
+
+    Raises
+    ------
+    CorruptError
+        An attachment is not what its SHA-256 says, or the file is damaged before it.
+    TruncatedError
+        The file ends before its header is complete.
+    UnsupportedError, LimitError
+    """
+    try:
+        parser = parse(source, limits)
+        if not parser.prelude_done:
+            raise TruncatedError("file ends before its header is complete", offset=parser.offset)
+        return parser.read_attachments()
+    except CsgsError as error:
+        raise locate(error, source) from None
+
+
 def decode_parsed(
     parser: Parser, level: int | None = None, verify: bool = False, compensate: bool = True
 ) -> Scene:
