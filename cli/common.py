@@ -19,6 +19,7 @@ from csgs_codec.errors import (
     LimitError,
     OutputExistsError,
     PlyError,
+    SidecarError,
     TruncatedError,
     UnsupportedError,
     UsageError,
@@ -39,6 +40,7 @@ class ExitCode(IntEnum):
     LIMIT = 6
     PLY = 7
     BAD_CAMERAS = 8
+    SIDECAR = 9
 
 
 _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
@@ -48,6 +50,7 @@ _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
     (LimitError, ExitCode.LIMIT),
     (PlyError, ExitCode.PLY),
     (CameraError, ExitCode.BAD_CAMERAS),
+    (SidecarError, ExitCode.SIDECAR),
     (OutputExistsError, ExitCode.USAGE),
     (UsageError, ExitCode.USAGE),
 )

@@ -16,6 +16,7 @@ from csgs_codec.errors import (
     LimitError,
     OutputExistsError,
     PlyError,
+    SidecarError,
     TruncatedError,
     UnsupportedError,
     UsageError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from csgs_codec.describe import Probe, probe
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
     from csgs_codec.io.ply import read_ply, write_ply
+    from csgs_codec.io.sidecars import merge_sidecar
     from csgs_codec.scene import Scene
 
 BITSTREAM_VERSION = "0.2"
@@ -45,6 +47,7 @@ _LAZY = {
     "EncodeResult": ("csgs_codec.encoder", "EncodeResult"),
     "Inputs": ("csgs_codec.encoder", "Inputs"),
     "read_ply": ("csgs_codec.io.ply", "read_ply"),
+    "merge_sidecar": ("csgs_codec.io.sidecars", "merge_sidecar"),
     "write_ply": ("csgs_codec.io.ply", "write_ply"),
     "probe": ("csgs_codec.describe", "probe"),
     "Probe": ("csgs_codec.describe", "Probe"),
@@ -80,6 +83,7 @@ __all__ = [
     "PlyError",
     "Probe",
     "Scene",
+    "SidecarError",
     "StreamDecoder",
     "TruncatedError",
     "UnsupportedError",
@@ -87,6 +91,7 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "merge_sidecar",
     "open",
     "probe",
     "read_attachments",

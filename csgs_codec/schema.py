@@ -114,12 +114,12 @@ def assign_roles(
     for pattern in semantic:
         matched = [c for c in _matching(pattern, left) if is_float(c)]
         if not matched:
-            raise PlyError(f"--semantic {pattern!r} matches no float property")
+            raise PlyError(f"--semantic {pattern!r} matches no float property that is left")
         take(_common_name(matched), Role.SEMANTIC, matched)
     for pattern in ids:
         matched = [c for c in _matching(pattern, left) if _is_integral(scene, c)]
         if not matched:
-            raise PlyError(f"--id {pattern!r} matches no property of whole numbers")
+            raise PlyError(f"--id {pattern!r} matches no property of whole numbers that is left")
         for name in matched:
             take(name, Role.ID, (name,))
     for role, name, columns in _FIXED:

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from csgs_codec.container.attachments import Attachment, folded, name_fault
 from csgs_codec.errors import LimitError, UsageError
 from csgs_codec.limits import DEFAULT_LIMITS, MAX_ATTACHMENTS
+
+
+def read_files(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Read files that shall be attached, by their base names.
+
+    Raises
+    ------
+    UsageError
+        Two files have the same name.
+    LimitError
+        Together they are larger than a decoder agrees to hold.
+    """
+    files: dict[str, bytes] = {}
+    total = 0
+    for path in paths:
+        if path.name in files:
+            raise UsageError(f"two attachments are called {path.name!r}", file=str(path))
+        total += path.stat().st_size
+        if total > DEFAULT_LIMITS.attached_bytes:
+            raise LimitError(f"attachments of {total} bytes are too many", file=str(path))
+        files[path.name] = path.read_bytes()
+    return files
 
 
 def pack_attachments(files: Mapping[str, bytes]) -> tuple[Attachment, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,22 @@ LARGE_SHARE = 0.02
 _FAVOURITE = "label"
 _NUMBERED = re.compile(r".*_\d+")
 _BOX_DIGITS = 3.0
+
+
+def read_names_file(path: Path) -> ObjectTable:
+    """Read a JSON file of names; see :func:`read_names`.
+
+    Raises
+    ------
+    UsageError
+        The file is not JSON, or not of that form.
+    """
+    try:
+        return read_names(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"cannot be read as JSON: {error}", file=str(path)) from None
+    except UsageError as error:
+        raise error.located(file=str(path)) from None
 
 
 def read_names(document: Any) -> ObjectTable:
