@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from csgs_codec.decoder.stream import StreamDecoder as open
     from csgs_codec.describe import Probe, probe
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
+    from csgs_codec.extract import select
     from csgs_codec.io.ply import read_ply, write_ply
     from csgs_codec.io.sidecars import merge_sidecar
+    from csgs_codec.revise import edit
     from csgs_codec.scene import Scene
 
 BITSTREAM_VERSION = "0.2"
@@ -49,6 +51,8 @@ _LAZY = {
     "read_ply": ("csgs_codec.io.ply", "read_ply"),
     "merge_sidecar": ("csgs_codec.io.sidecars", "merge_sidecar"),
     "write_ply": ("csgs_codec.io.ply", "write_ply"),
+    "select": ("csgs_codec.extract", "select"),
+    "edit": ("csgs_codec.revise", "edit"),
     "probe": ("csgs_codec.describe", "probe"),
     "Probe": ("csgs_codec.describe", "Probe"),
     "truncate": ("csgs_codec.cut", "truncate"),
@@ -90,12 +94,14 @@ __all__ = [
     "UsageError",
     "__version__",
     "decode",
+    "edit",
     "encode",
     "merge_sidecar",
     "open",
     "probe",
     "read_attachments",
     "read_ply",
+    "select",
     "truncate",
     "write_ply",
 ]

@@ -1,0 +1,132 @@
+"""Select Gaussians of a file, decoding no more of it than the selection looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.container.kinds import GroupKind
+from csgs_codec.decoder import Source, decode_columns, load, locate, parse
+from csgs_codec.decoder.features import semantic_groups
+from csgs_codec.decoder.parser import Parser
+from csgs_codec.errors import CsgsError, UsageError
+from csgs_codec.limits import DEFAULT_LIMITS, Limits
+from csgs_codec.semantics.grammar import parse_selection
+from csgs_codec.semantics.grow import grow as grow_selection
+from csgs_codec.semantics.select import Meaning, Selection
+
+_GEOMETRY = (
+    GroupKind.POSITION,
+    GroupKind.OPACITY,
+    GroupKind.SCALE,
+    GroupKind.ROTATION,
+    GroupKind.DC,
+)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Rows of a decoded level.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (n,)
+        Over the rows of the decoded scene, in its order.
+    notes : tuple of str
+        What a user should know.
+    """
+
+    mask: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Rows that are chosen."""
+        return int(self.mask.sum())
+
+
+def select(
+    source: Source,
+    selection: Selection | str,
+    level: int | None = None,
+    *,
+    head: str | None = None,
+    group: str | None = None,
+    invert: bool = False,
+    grow: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Selected:
+    """Choose Gaussians of a file.
+
+    Parameters
+    ----------
+    source : path or bytes-like
+    selection : Selection or str
+        See :func:`csgs_codec.semantics.grammar.parse_selection`.
+    level : int, optional
+        The highest by default.
+    head : str, optional
+        Attachment or file that holds the head.
+    group : str, optional
+        Semantic group to use where several fit.
+    invert : bool
+        Choose the others.
+    grow : float, optional
+        Also choose what is at most so far from a chosen Gaussian.
+    limits : Limits
+
+    Raises
+    ------
+    UsageError
+        The selection names what the file does not have.
+    UnsupportedError
+        The level lacks a property that it looks at.
+    TruncatedError, CorruptError, LimitError
+    """
+    chosen = parse_selection(selection) if isinstance(selection, str) else selection
+    if grow is not None and not grow > 0:
+        raise UsageError(f"a distance of {grow:g} cannot be grown by")
+    try:
+        parser = parse(source, limits)
+        if parser.finished or level is None or level > len(parser.complete):
+            parser.require_end(len(load(source)))
+        meaning = meaning_of(parser, head, group)
+        needed = chosen.needs(meaning)
+        if grow is not None:
+            needed |= set("xyz")
+        scene = decode_columns(parser, needed, level)
+        count = parser.levels[(level or len(parser.complete)) - 1].gaussians
+        notes: list[str] = []
+        mask = chosen.mask(scene, count, meaning, notes)
+    except CsgsError as error:
+        raise locate(error, source) from None
+    if grow is not None:
+        mask = grow_selection(scene.stack(("x", "y", "z")), mask, grow)
+    return Selected(~mask if invert else mask, tuple(notes))
+
+
+def meaning_of(parser: Parser, head: str | None = None, group: str | None = None) -> Meaning:
+    """What the properties of a file are, for selections.
+
+    Raises
+    ------
+    CorruptError
+        An attachment is damaged.
+    """
+    kinds = list(zip(parser.header.groups, parser.manifest.groups, strict=True))
+    geometry = [n for declared, g in kinds if declared.kind in _GEOMETRY for n in g.columns]
+    ids = [named.columns[0] for declared, named in kinds if declared.kind is GroupKind.ID]
+    table = parser.objects
+    return Meaning(
+        properties=tuple(name for name, _ in parser.manifest.properties),
+        ids=tuple(ids),
+        semantic=semantic_groups(parser),
+        geometry=tuple(geometry),
+        named_property=table.property if table else None,
+        names={one.id: one.name for one in table.objects} if table else {},
+        attachments=parser.read_attachments(),
+        head=head,
+        group=group,
+    )
