@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,14 +108,24 @@ def select(
     return Selected(~mask if invert else mask, tuple(notes))
 
 
-def meaning_of(parser: Parser, head: str | None = None, group: str | None = None) -> Meaning:
-    """What the properties of a file are, for selections.
+class _Attached(Mapping[str, bytes]):
+    """Attachments of a file, inflated and checked when one is asked for."""
 
-    Raises
-    ------
-    CorruptError
-        An attachment is damaged.
-    """
+    def __init__(self, parser: Parser) -> None:
+        self._found = {one.name: one for one in parser.attachments}
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._found[name].data()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def meaning_of(parser: Parser, head: str | None = None, group: str | None = None) -> Meaning:
+    """What the properties of a file are, for selections; attachments are inflated when used."""
     kinds = list(zip(parser.header.groups, parser.manifest.groups, strict=True))
     geometry = [n for declared, g in kinds if declared.kind in _GEOMETRY for n in g.columns]
     ids = [named.columns[0] for declared, named in kinds if declared.kind is GroupKind.ID]
@@ -126,7 +137,7 @@ def meaning_of(parser: Parser, head: str | None = None, group: str | None = None
         geometry=tuple(geometry),
         named_property=table.property if table else None,
         names={one.id: one.name for one in table.objects} if table else {},
-        attachments=parser.read_attachments(),
+        attachments=_Attached(parser),
         head=head,
         group=group,
     )

@@ -52,6 +52,8 @@ def edit(
         parser = parse(source)
         parser.require_end(len(load(source)))
         meaning = meaning_of(parser, head, group)
+        for one in edits:
+            one.selection.needs(meaning)
         scene = decode_parsed(parser)
         chosen: list[int] = []
         notes: list[str] = []

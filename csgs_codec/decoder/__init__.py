@@ -112,8 +112,9 @@ def decode_parsed(
     UnsupportedError
         The file has no such level.
     """
+    reached = _reached(parser, level)
     decoder = SceneDecoder(parser)
-    decoder.decode_to(_reached(parser, level), verify)
+    decoder.decode_to(reached, verify)
     return reconstruct(parser, decoder, compensate, release=True)
 
 

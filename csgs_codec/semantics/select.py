@@ -139,10 +139,10 @@ class Meaning:
             return read_head(Path(self.head))
         heads: dict[str, Head] = {}
         widths = {len(columns) for columns in self.semantic.values()}
-        for name, data in self.attachments.items():
+        for name in self.attachments:
             if Path(name).suffix.lower() in HEAD_SUFFIXES:
                 try:
-                    head = head_from_bytes(name, data)
+                    head = head_from_bytes(name, self.attachments[name])
                 except UsageError:
                     continue
                 if head.width in widths:
