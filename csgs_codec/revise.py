@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -68,6 +68,8 @@ def edit(
 def options_like(source: Source, scene: Scene, options: EncodeOptions) -> EncodeOptions:
     """Complete options so that a scene keeps the groups, attachments and names of a file.
 
+    So it does with priority, and with the order of rows where the file has it.
+
     Objects of which nothing is left lose their entry; counts and boxes are those of ``scene``.
 
     Parameters
@@ -92,10 +94,20 @@ def options_like(source: Source, scene: Scene, options: EncodeOptions) -> Encode
         semantic=_patterns(parser, GroupKind.SEMANTIC),
         ids=_patterns(parser, GroupKind.ID),
         nan="keep",
+        order="keep" if parser.manifest.original_order else "any",
+        priority=_priority(parser),
         attachments=attachments,
         objects=_left(parser, scene),
         object_table=parser.objects is not None,
     )
+
+
+def _priority(parser: Parser) -> Literal["rgb", "semantic"]:
+    """What the file has first, colours of higher degree or semantics."""
+    kinds = [declared.kind for declared in parser.header.groups]
+    if GroupKind.SH in kinds and GroupKind.SEMANTIC in kinds:
+        return "rgb" if kinds.index(GroupKind.SH) < kinds.index(GroupKind.SEMANTIC) else "semantic"
+    return "rgb"
 
 
 def _patterns(parser: Parser, kind: GroupKind) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def feature_files(parser: Parser, target: Path) -> dict[Path, tuple[str, ...]]:
     groups = semantic_groups(parser)
     if not groups:
         raise UsageError("the file has no semantic group")
-    if target.suffix.lower() == ".npy":
+    if target.suffix.lower() == ".npy" and not target.is_dir():
         if len(groups) > 1:
             raise UsageError(f"several semantic groups ({', '.join(groups)}): give a folder")
         return {target: next(iter(groups.values()))}

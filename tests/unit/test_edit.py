@@ -153,6 +153,15 @@ def test_a_file_keeps_what_travelled_along(data: bytes) -> None:
     assert list(back.columns) == list(scene.columns)
 
 
+def test_order_and_priority_are_kept() -> None:
+    scene = with_semantics(inria(40, 1))
+    first = EncodeOptions(look=False, order="keep", priority="semantic")
+    for options, order in ((first, "keep"), (EncodeOptions(look=False), "any")):
+        data = encode(scene, options).data
+        found = options_like(data, decode(data), EncodeOptions(quality=33))
+        assert (found.order, found.priority, found.quality) == (order, options.priority, 33)
+
+
 def test_what_a_file_did_not_have_it_does_not_get() -> None:
     plain = encode(with_labels(inria(30, 0)), EncodeOptions(look=False, object_table=False)).data
     scene = decode(plain)
