@@ -41,7 +41,7 @@ from csgs_codec.scene import Scene
 @click.option("--attachments", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write the attached files to a folder.")  # fmt: skip
 @click.option("--features", type=click.Path(path_type=Path), metavar="DIR|FILE.npy",
-              help="Write semantic groups as arrays, in the row order of OUT.ply.")  # fmt: skip
+              help="Write semantic groups as float32, in the row order of OUT.ply.")  # fmt: skip
 @force_option
 @version_option
 @reports_errors

@@ -92,7 +92,7 @@ def main(
     if 0 in chosen and not allow_empty:
         raise UsageError(f"{kinds[chosen.index(0)]} selects nothing (see --allow-empty)",
                          file=str(source))  # fmt: skip
-    data = encode_like(source, scene, quality, fast) if target.suffix == ".csgs" else None
+    data = encode_like(source, scene, quality, fast) if target.suffix.lower() == ".csgs" else None
     with atomic_write(target, force) as stream:
         if data is None:
             write_ply(stream, scene)

@@ -7,7 +7,7 @@ a decoder can decode those alone, and then which rows it chooses.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -295,16 +295,16 @@ class Similar:
 
     def mask(self, scene: Scene, count: int, meaning: Meaning, notes: list[str]) -> Bools:
         """Rows that are similar; never those without features."""
-        features = stacked(scene, self._columns(meaning))
-        if features.shape[1] == len(self.vector):
-            found = cosine(features, self.vector)
+        names = self._columns(meaning)
+        if len(names) == len(self.vector):
+            found = cosine([column_of(scene, name) for name in names], self.vector)
         else:
-            head = meaning.found_head
+            head, features = meaning.found_head, stacked(scene, names)
             parts = [
-                cosine(head.logits(features[at : at + _ROWS]).astype(np.float32), self.vector)
+                cosine(list(head.logits(features[at : at + _ROWS]).T), self.vector)
                 for at in range(0, count, _ROWS)
             ]
-            found = np.concatenate([*parts, np.zeros(0, np.float32)])
+            found = np.concatenate([*parts, np.zeros(0)])
         return _above(found, self.threshold, notes)
 
 
@@ -329,14 +329,16 @@ class Clicked:
         if not (0 <= column < camera.width and 0 <= row < camera.height):
             size = f"{camera.width} x {camera.height}"
             raise UsageError(f"pixel {self.x:g}, {self.y:g} is outside the {size} of {camera.name}")
-        features = stacked(scene, meaning.group_of_width(None))
+        names = meaning.group_of_width(None)
+        features = stacked(scene, names)
         gaussians = RenderGaussians.from_scene(scene)
         seen = np.where(np.isfinite(features), features, np.float32(0))
         _, alpha, blended = render(gaussians, camera, seen)
         assert blended is not None
         if alpha[row, column] < LEAST_ALPHA:
             raise UsageError(f"nothing is seen at pixel {column}, {row} of {camera.name}")
-        return _above(cosine(features, blended[row, column]), self.threshold, notes)
+        found = cosine([scene.columns[name] for name in names], blended[row, column])
+        return _above(found, self.threshold, notes)
 
 
 @dataclass(frozen=True)
@@ -445,19 +447,39 @@ def stacked(scene: Scene, names: tuple[str, ...]) -> Floats:
     return np.stack([column_of(scene, name) for name in names], axis=1).astype(np.float32)
 
 
-def cosine(features: Floats, vector: Floats) -> Floats:
-    """Cosine of each row and a vector, shape (n,); -1 for rows of zeros or without a meaning."""
+def cosine(columns: Sequence[Column], vector: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine of each row and a vector; -1 for rows of zeros or with values that are not finite.
+
+    Parameters
+    ----------
+    columns : sequence of ndarray, shape (n,)
+        One for each number of the vector.
+    vector : ndarray, shape (width,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    UsageError
+        The vector is zero or not finite.
+    """
     wanted = np.asarray(vector, np.float64)
     length = float(np.linalg.norm(wanted))
     if not np.isfinite(length) or length == 0:
         raise UsageError("the vector is zero or not finite")
+    product, squares = np.zeros(len(columns[0])), np.zeros(len(columns[0]))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        lengths = np.linalg.norm(features, axis=1)
-        found = features @ (wanted / length).astype(np.float32) / lengths
-    return np.where(np.isfinite(found) & (lengths > 0), found, np.float32(-1)).astype(np.float32)
+        for column, number in zip(columns, wanted / length, strict=True):
+            values = column.astype(np.float64)
+            squares += values * values
+            product += np.multiply(values, number, out=values)
+        found = product / np.sqrt(squares)
+    return np.where(np.isfinite(found), found, -1.0)
 
 
-def _above(similarity: Floats, threshold: float, notes: list[str]) -> Bools:
+def _above(similarity: NDArray[np.float64], threshold: float, notes: list[str]) -> Bools:
     if len(similarity):
         shown = ", ".join(f"{v:.3f}" for v in np.quantile(similarity, [0.05, 0.5, 0.95, 1.0]))
         notes.append(f"cosine at 5, 50, 95 and 100 %: {shown}; threshold {threshold:g}")
