@@ -12,7 +12,8 @@ from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder import Source, decode_columns, load, locate, parse
 from csgs_codec.decoder.features import semantic_groups
 from csgs_codec.decoder.parser import Parser
-from csgs_codec.errors import CsgsError, UsageError
+from csgs_codec.errors import CsgsError, UnsupportedError, UsageError
+from csgs_codec.levels import coverage
 from csgs_codec.limits import DEFAULT_LIMITS, Limits
 from csgs_codec.semantics.grammar import parse_selection
 from csgs_codec.semantics.grow import grow as grow_selection
@@ -98,7 +99,9 @@ def select(
         if grow is not None:
             needed |= set("xyz")
         scene = decode_columns(parser, needed, level)
-        count = parser.levels[(level or len(parser.complete)) - 1].gaussians
+        reached = level or len(parser.complete)
+        _require(parser, sorted(needed - set(scene.columns)), reached)
+        count = parser.levels[reached - 1].gaussians
         notes: list[str] = []
         mask = chosen.mask(scene, count, meaning, notes)
     except CsgsError as error:
@@ -106,6 +109,21 @@ def select(
     if grow is not None:
         mask = grow_selection(scene.stack(("x", "y", "z")), mask, grow)
     return Selected(~mask if invert else mask, tuple(notes))
+
+
+def _require(parser: Parser, missing: list[str], level: int) -> None:
+    """Say which level would hold the first of some properties that this one lacks."""
+    for name in missing:
+        places = [name in named.columns for named in parser.manifest.groups]
+        holding = [
+            number
+            for number, entry in enumerate(parser.levels, 1)
+            if (cover := coverage(parser.header, entry.passes)).exact
+            or (True in places and min(cover.groups) > places.index(True))
+        ]
+        raise UnsupportedError(
+            f"level {level} does not hold it; level {holding[0]} does", property=name
+        )
 
 
 class _Attached(Mapping[str, bytes]):
