@@ -22,7 +22,7 @@ from csgs_codec.cli.common import (
 from csgs_codec.decoder import decode_columns, decode_parsed, load, parse
 from csgs_codec.decoder.features import feature_files, stack_features
 from csgs_codec.decoder.parser import Parser
-from csgs_codec.errors import CsgsError, TruncatedError
+from csgs_codec.errors import CsgsError, TruncatedError, UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
 from csgs_codec.numerics.backend import kernels, without_scipy
@@ -79,8 +79,11 @@ def main(
         files: dict[Path, Any] = {}
         if attachments is not None:
             files = {attachments / one.name: one.data() for one in parser.attachments}
+        places = [path.resolve() for path in (*files, *arrays, *([target] if target else []))]
         for path in (*files, *arrays):
             check_target(path, force)
+            if places.count(path.resolve()) > 1:
+                raise UsageError(f"two outputs would be {path}")
         scene = _decode(parser, level, verify, not no_compensation, target, arrays)
         files |= {path: stack_features(scene, names) for path, names in arrays.items()}
     except CsgsError as error:

@@ -145,6 +145,16 @@ def test_features_come_back_in_the_order_of_the_ply(run: Run, csgs: Path, scene:
     assert run("csgs-decode", csgs).exit_code == ExitCode.USAGE
 
 
+def test_outputs_must_not_replace_each_other(run: Run) -> None:
+    scene = with_semantics(inria(30, 0))
+    options = EncodeOptions(look=False, attachments={"obj_dc.npy": b"mine", "out.ply": b"mine"})
+    Path("in.csgs").write_bytes(encode(scene, options).data)
+    for words in (["--attachments", ".", "--features", "."], ["out.ply", "--attachments", "."]):
+        result = run("csgs-decode", "in.csgs", *words, "--force")
+        assert result.exit_code == ExitCode.USAGE and "two outputs" in result.stderr
+    assert os.listdir(".") == ["in.csgs"]
+
+
 def test_features_of_files_with_none_or_several(run: Run, ply: Path, tmp_path: Path) -> None:
     Path("none.csgs").write_bytes(encode(inria(30, 0), EncodeOptions(look=False)).data)
     assert run("csgs-decode", "none.csgs", "--features", "f.npy").exit_code == ExitCode.USAGE
