@@ -19,6 +19,7 @@ from csgs_codec.errors import (
     LimitError,
     OutputExistsError,
     PlyError,
+    SidecarError,
     TruncatedError,
     UnsupportedError,
     UsageError,
@@ -39,6 +40,7 @@ class ExitCode(IntEnum):
     LIMIT = 6
     PLY = 7
     BAD_CAMERAS = 8
+    SIDECAR = 9
 
 
 _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
@@ -48,6 +50,7 @@ _CODES: tuple[tuple[type[CsgsError], ExitCode], ...] = (
     (LimitError, ExitCode.LIMIT),
     (PlyError, ExitCode.PLY),
     (CameraError, ExitCode.BAD_CAMERAS),
+    (SidecarError, ExitCode.SIDECAR),
     (OutputExistsError, ExitCode.USAGE),
     (UsageError, ExitCode.USAGE),
 )
@@ -101,4 +104,10 @@ class ByteSize(click.ParamType):
 input_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 output_file = click.Path(dir_okay=False, path_type=Path)
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
+head_option = click.option(
+    "--head",
+    metavar="FILE|NAME",
+    help="Linear head: an attachment or a file; the only attached one by default.",
+)
+group_option = click.option("--group", metavar="NAME", help="Semantic group, where several fit.")
 version_option = click.version_option(package_name="csgs_codec")

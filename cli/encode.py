@@ -20,6 +20,7 @@ from csgs_codec.cli.common import (
 from csgs_codec.errors import PlyError, UnsupportedError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import read_ply
+from csgs_codec.io.sidecars import join
 from csgs_codec.render.cameras import read_cameras
 
 PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
@@ -32,6 +33,16 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
               help="75 by default, 50 with --lossless; 12.5 points halve every step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
+@click.option("--id", "ids", metavar="REGEX", multiple=True,
+              help="Treat each matching property of whole numbers as ids.")  # fmt: skip
+@click.option("--merge", metavar="FILE[:NAME]", multiple=True,
+              help="Join a .npy, .npz, .pt, .pth or second .ply to the scene, row by row; NAME is "
+              "an array of the file, or what to call the columns.")  # fmt: skip
+@click.option("--attach", type=input_file, multiple=True,
+              help="Carry a file (a head, a codebook) in OUT.csgs.")  # fmt: skip
+@click.option("--objects", type=input_file,
+              help="JSON with names (and colours) of the ids.")  # fmt: skip
+@click.option("--no-objects", is_flag=True, help="Write no table of the ids.")
 @click.option("--nan", type=click.Choice(["error", "drop", "keep"]), default="error",
               show_default=True, help="Rows with NaN, Inf or zero quaternions.")  # fmt: skip
 @click.option("--order", type=click.Choice(["any", "keep"]), default="any", show_default=True,
@@ -61,6 +72,11 @@ def main(
     target: Path,
     quality: float | None,
     semantic: tuple[str, ...],
+    ids: tuple[str, ...],
+    merge: tuple[str, ...],
+    attach: tuple[Path, ...],
+    objects: Path | None,
+    no_objects: bool,
     nan: str,
     order: str,
     priority: str,
@@ -85,18 +101,27 @@ def main(
         raise click.UsageError("--fast takes no pictures, so neither --cameras nor --psnr")
     if lossless and (max_error or size or psnr):
         raise click.UsageError("--lossless goes with neither --max-error nor --size nor --psnr")
+    if objects and no_objects:
+        raise click.UsageError("--objects and --no-objects exclude each other")
     seen = None if cameras is None else tuple(read_cameras(cameras))
     try:
         from csgs_codec.encoder import EncodeOptions, encode
+        from csgs_codec.encoder.attach import read_files
         from csgs_codec.encoder.bounds import parse_max_error
+        from csgs_codec.encoder.objects import read_names_file
         from csgs_codec.encoder.options import LOSSLESS_QUALITY
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
+    joined = join(read_ply(source), merge)
     options = EncodeOptions(
         quality=quality or (LOSSLESS_QUALITY if lossless else PRESETS[preset or "web"]),
-        semantic=semantic,
+        semantic=(*joined.semantic, *semantic),
+        ids=(*joined.ids, *ids),
+        attachments=read_files(attach),
+        objects=read_names_file(objects) if objects else None,
+        object_table=not no_objects,
         nan=nan,
         order=order,
         priority=priority,
@@ -108,19 +133,19 @@ def main(
         lossless=lossless,
         max_error=parse_max_error(max_error) if max_error is not None else {},
     )
-    scene = read_ply(source)
     try:
         with _Progress() as progress:
-            result = encode(scene, options, progress.update)
+            result = encode(joined.scene, options, progress.update)
     except PlyError as error:
         raise error.located(file=str(source)) from None
     with atomic_write(target, force) as stream:
         stream.write(result.data)
+    result.notes[:0] = joined.notes
     for note in result.notes:
         say(f"note: {note}")
     from csgs_codec.cli.report import encode_report, print_report
 
-    report = encode_report(source, scene.count, result)
+    report = encode_report((source, *joined.files), joined.scene.count, result)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:

@@ -9,15 +9,19 @@ from pathlib import Path
 import click
 from csgs_codec.cli.common import ExitCode, input_file, reports_errors, say, version_option
 
+from csgs_codec.container.objects import ObjectTable
 from csgs_codec.describe import Probe, probe
 from csgs_codec.errors import CorruptError
+
+SHOWN_OBJECTS = 20
 
 
 @click.command()
 @click.argument("source", metavar="FILE.csgs", type=input_file)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--chunks", is_flag=True, help="List every chunk.")
-@click.option("--verify", is_flag=True, help="Decode and check CRCs and level digests.")
+@click.option("--verify", is_flag=True,
+              help="Decode and check CRCs, level digests and hashes of attachments.")  # fmt: skip
 @version_option
 @reports_errors
 def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
@@ -36,7 +40,7 @@ def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
             for type_, offset, size in info.chunks:
                 click.echo(f"  {type_}  {offset:>10}  {size:>10}")
         if verify:
-            click.echo("verified: CRCs and level digests are right")
+            click.echo("verified: CRCs, level digests and hashes of attachments are right")
     if not any(level.end == info.size for level in info.levels):
         done = sum(level.complete for level in info.levels)
         say(f"warning: {source}: ends inside a level; {done} of {len(info.levels)} are complete")
@@ -44,9 +48,10 @@ def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
 
 
 def _verify(source: Path) -> None:
-    from csgs_codec.decoder import decode
+    from csgs_codec.decoder import decode, read_attachments
 
     decode(source, allow_truncated=True, verify=True)
+    read_attachments(source)
 
 
 def _print(info: Probe) -> None:
@@ -67,6 +72,12 @@ def _print(info: Probe) -> None:
         click.echo(f"exact: {', '.join(info.extras)}")
     if info.original_order:
         click.echo("the original row order is kept")
+    for attached in info.attachments:
+        click.echo(
+            f"attached: {attached.name}  {attached.bytes:,} bytes  SHA-256 {attached.sha256}"
+        )
+    if info.objects is not None:
+        _print_objects(info.objects)
     click.echo("levels:")
     for level in info.levels:
         mark = "" if level.complete else "  (missing)"
@@ -74,3 +85,16 @@ def _print(info: Probe) -> None:
             f"  {level.level:>2}  ends at {level.end:>12,}  {level.gaussians:>10,} Gaussians  "
             f"{', '.join(level.groups)}{mark}"
         )
+
+
+def _print_objects(table: ObjectTable) -> None:
+    click.echo(f"objects, by {table.property}:")
+    for one in table.objects[:SHOWN_OBJECTS]:
+        box = ""
+        if one.box is not None:
+            low, high = (" ".join(f"{v:g}" for v in corner) for corner in one.box)
+            box = f"  ({low}) to ({high})"
+        name = f"{one.name}  {one.colour or ''}".strip()
+        click.echo(f"  {one.id:>6}  {name:<24}{one.count:>10,} Gaussians{box}")
+    if len(table.objects) > SHOWN_OBJECTS:
+        click.echo(f"  and {len(table.objects) - SHOWN_OBJECTS} more (--json lists all)")

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from csgs_codec.container.attachments import ATTACHMENT_CHUNK
+from csgs_codec.container.objects import OBJECT_CHUNK
 from csgs_codec.describe import probe
 
 if TYPE_CHECKING:
     from csgs_codec.encoder import EncodeResult
 
 
-def encode_report(source: Path, rows: int, result: EncodeResult) -> dict[str, Any]:
-    """Sizes of an encoded file, in bytes and bits per Gaussian."""
+def encode_report(sources: Sequence[Path], rows: int, result: EncodeResult) -> dict[str, Any]:
+    """Sizes of a file made of a PLY and its sidecars, in bytes and bits per Gaussian."""
     info = probe(result.data)
     count = max(info.gaussians, 1)
     size = len(result.data)
     coded = {name: bits / 8 for name, bits in result.group_bits.items()}
+    chunks = info.bytes_by_chunk()
+    carried = {"attachments": ATTACHMENT_CHUNK, "object table": OBJECT_CHUNK}
     other = {
         "hyperprior": info.hyperprior_bytes,
+        **{name: chunks[type_] for name, type_ in carried.items() if type_ in chunks},
         **{f"exact {name}": bits / 8 for name, bits in result.exact_bits.items()},
     }
     rest = size - sum(coded.values()) - sum(other.values())
     parts = {**coded, **other, "headers and framing": rest}
+    source_bytes = sum(source.stat().st_size for source in sources)
     return {
-        "source_bytes": source.stat().st_size,
+        "source_bytes": source_bytes,
         "source_gaussians": rows,
         "gaussians": info.gaussians,
         "bytes": size,
-        "ratio": source.stat().st_size / size,
+        "ratio": source_bytes / size,
         "bits_per_gaussian": 8 * size / count,
         "groups": {
             name: {"bytes": round(value), "bits_per_gaussian": 8 * value / count}

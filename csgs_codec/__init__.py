@@ -16,6 +16,7 @@ from csgs_codec.errors import (
     LimitError,
     OutputExistsError,
     PlyError,
+    SidecarError,
     TruncatedError,
     UnsupportedError,
     UsageError,
@@ -25,18 +26,22 @@ from csgs_codec.version import __version__
 
 if TYPE_CHECKING:
     from csgs_codec.cut import truncate
-    from csgs_codec.decoder import decode
+    from csgs_codec.decoder import decode, read_attachments
     from csgs_codec.decoder.stream import StreamDecoder
     from csgs_codec.decoder.stream import StreamDecoder as open
     from csgs_codec.describe import Probe, probe
     from csgs_codec.encoder import EncodeOptions, EncodeResult, Inputs, encode
+    from csgs_codec.extract import select
     from csgs_codec.io.ply import read_ply, write_ply
+    from csgs_codec.io.sidecars import merge_sidecar
+    from csgs_codec.revise import edit
     from csgs_codec.scene import Scene
 
 BITSTREAM_VERSION = "0.3"
 
 _LAZY = {
     "decode": ("csgs_codec.decoder", "decode"),
+    "read_attachments": ("csgs_codec.decoder", "read_attachments"),
     "StreamDecoder": ("csgs_codec.decoder.stream", "StreamDecoder"),
     "open": ("csgs_codec.decoder.stream", "StreamDecoder"),
     "encode": ("csgs_codec.encoder", "encode"),
@@ -44,7 +49,10 @@ _LAZY = {
     "EncodeResult": ("csgs_codec.encoder", "EncodeResult"),
     "Inputs": ("csgs_codec.encoder", "Inputs"),
     "read_ply": ("csgs_codec.io.ply", "read_ply"),
+    "merge_sidecar": ("csgs_codec.io.sidecars", "merge_sidecar"),
     "write_ply": ("csgs_codec.io.ply", "write_ply"),
+    "select": ("csgs_codec.extract", "select"),
+    "edit": ("csgs_codec.revise", "edit"),
     "probe": ("csgs_codec.describe", "probe"),
     "Probe": ("csgs_codec.describe", "Probe"),
     "truncate": ("csgs_codec.cut", "truncate"),
@@ -79,16 +87,21 @@ __all__ = [
     "PlyError",
     "Probe",
     "Scene",
+    "SidecarError",
     "StreamDecoder",
     "TruncatedError",
     "UnsupportedError",
     "UsageError",
     "__version__",
     "decode",
+    "edit",
     "encode",
+    "merge_sidecar",
     "open",
     "probe",
+    "read_attachments",
     "read_ply",
+    "select",
     "truncate",
     "write_ply",
 ]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from csgs_codec.container.header import VERSION
 from csgs_codec.container.kinds import GroupKind
+from csgs_codec.container.objects import ObjectTable
 from csgs_codec.decoder import Source, load, locate, parse
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError, TruncatedError
@@ -46,6 +47,15 @@ class TileInfo:
 
 
 @dataclass(frozen=True)
+class AttachmentInfo:
+    """An attached file: its name, its size and its SHA-256 in hexadecimal."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Probe:
     """Contents of a file.
 
@@ -63,6 +73,8 @@ class Probe:
     original_order : bool
     hyperprior_bytes : int
     chunks : tuple of (type, offset, bytes)
+    attachments : tuple of AttachmentInfo
+    objects : ObjectTable, optional
     """
 
     size: int
@@ -79,6 +91,8 @@ class Probe:
     original_order: bool
     hyperprior_bytes: int
     chunks: tuple[tuple[str, int, int], ...]
+    attachments: tuple[AttachmentInfo, ...] = ()
+    objects: ObjectTable | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return a JSON-able dictionary."""
@@ -153,4 +167,8 @@ def _describe(parser: Parser, size: int) -> Probe:
         original_order=manifest.original_order,
         hyperprior_bytes=sum(n for t, _, n in parser.chunks if t == "NETW"),
         chunks=tuple(parser.chunks),
+        attachments=tuple(
+            AttachmentInfo(one.name, one.size, one.sha256.hex()) for one in parser.attachments
+        ),
+        objects=parser.objects,
     )

@@ -59,6 +59,10 @@ class PlyError(CsgsError):
     """The PLY is malformed or cannot be encoded as it is."""
 
 
+class SidecarError(CsgsError):
+    """A file beside the PLY cannot be read, or does not belong to its rows."""
+
+
 class CameraError(CsgsError):
     """The cameras cannot be read or make no sense."""
 

@@ -19,12 +19,15 @@ class Limits:
         Payload of one chunk.
     inflated_bytes : int
         Any deflated block after inflation.
+    attached_bytes : int
+        All attachments together, inflated.
     """
 
     gaussians: int = 1 << 28
     values: int = 1 << 31
     chunk_bytes: int = 1 << 30
     inflated_bytes: int = 1 << 32
+    attached_bytes: int = 1 << 30
 
 
 DEFAULT_LIMITS = Limits()
@@ -35,3 +38,4 @@ MAX_CHANNELS = 1024
 MAX_PASSES = 1024
 MAX_ROUNDS = 8
 MAX_LEVELS = 255
+MAX_ATTACHMENTS = 1024

@@ -76,7 +76,9 @@ _LARGEST_ID = 2.0**53
 _ORDER = list(Role)
 
 
-def assign_roles(scene: Scene, semantic: Sequence[str] = ()) -> tuple[Group, ...]:
+def assign_roles(
+    scene: Scene, semantic: Sequence[str] = (), ids: Sequence[str] = ()
+) -> tuple[Group, ...]:
     """Sort every vertex property into exactly one group.
 
     Parameters
@@ -85,6 +87,8 @@ def assign_roles(scene: Scene, semantic: Sequence[str] = ()) -> tuple[Group, ...
     semantic : sequence of str
         Regular expressions; the float properties that one of them matches fully become one
         semantic group, before any pattern of the registry applies.
+    ids : sequence of str
+        Regular expressions; each property of whole numbers that one of them matches fully is an id.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def assign_roles(scene: Scene, semantic: Sequence[str] = ()) -> tuple[Group, ...
     Raises
     ------
     PlyError
-        A regular expression matches nothing or only integer properties.
+        A regular expression matches nothing of the kind that it is for, or is none.
     """
     left = dict.fromkeys(scene.columns)
     groups: list[Group] = []
@@ -108,10 +112,16 @@ def assign_roles(scene: Scene, semantic: Sequence[str] = ()) -> tuple[Group, ...
             del left[column]
 
     for pattern in semantic:
-        matched = [c for c in left if re.fullmatch(pattern, c) and is_float(c)]
+        matched = [c for c in _matching(pattern, left) if is_float(c)]
         if not matched:
-            raise PlyError(f"--semantic {pattern!r} matches no float property")
+            raise PlyError(f"--semantic {pattern!r} matches no float property that is left")
         take(_common_name(matched), Role.SEMANTIC, matched)
+    for pattern in ids:
+        matched = [c for c in _matching(pattern, left) if _is_integral(scene, c)]
+        if not matched:
+            raise PlyError(f"--id {pattern!r} matches no property of whole numbers that is left")
+        for name in matched:
+            take(name, Role.ID, (name,))
     for role, name, columns in _FIXED:
         if all(c in left and is_float(c) for c in columns):
             take(name, role, columns)
@@ -142,6 +152,13 @@ def require_positions(scene: Scene, groups: Sequence[Group]) -> None:
     for name in ("x", "y", "z"):
         if name not in scene.columns or scene.columns[name].dtype.kind != "f":
             raise PlyError("positions need a float property", property=name)
+
+
+def _matching(pattern: str, names: dict[str, None]) -> list[str]:
+    try:
+        return [name for name in names if re.fullmatch(pattern, name)]
+    except re.error as error:
+        raise PlyError(f"{pattern!r} is not a regular expression: {error}") from None
 
 
 def _family(names: dict[str, None], prefix: str) -> list[str]:

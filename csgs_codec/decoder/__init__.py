@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterable
 
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder.parser import Parser
+from csgs_codec.decoder.partial import part_for
 from csgs_codec.decoder.reconstruct import reconstruct
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.errors import CsgsError, TruncatedError, UnsupportedError
@@ -77,6 +80,26 @@ def parse(source: Source, limits: Limits = DEFAULT_LIMITS) -> Parser:
     return parser
 
 
+def read_attachments(source: Source, limits: Limits = DEFAULT_LIMITS) -> dict[str, bytes]:
+    """Return the attached files that are there, by name, in the order of the file.
+
+    Raises
+    ------
+    CorruptError
+        An attachment is not what its SHA-256 says, or the file is damaged before it.
+    TruncatedError
+        The file ends before its header is complete.
+    UnsupportedError, LimitError
+    """
+    try:
+        parser = parse(source, limits)
+        if not parser.prelude_done:
+            raise TruncatedError("file ends before its header is complete", offset=parser.offset)
+        return parser.read_attachments()
+    except CsgsError as error:
+        raise locate(error, source) from None
+
+
 def decode_parsed(
     parser: Parser, level: int | None = None, verify: bool = False, compensate: bool = True
 ) -> Scene:
@@ -89,13 +112,50 @@ def decode_parsed(
     UnsupportedError
         The file has no such level.
     """
-    complete = len(parser.complete)
-    if level is not None and parser.prelude_done and not 1 <= level <= len(parser.levels):
-        raise UnsupportedError(f"there is no level {level}; the file has {len(parser.levels)}")
-    if complete < (level or 1):
-        raise TruncatedError("file ends before the level is complete", level=level or 1)
+    reached = _reached(parser, level)
     decoder = SceneDecoder(parser)
-    decoder.decode_to(complete if level is None else level, verify)
+    decoder.decode_to(reached, verify)
+    return reconstruct(parser, decoder, compensate, release=True)
+
+
+def decode_columns(
+    parser: Parser, columns: Iterable[str], level: int | None = None, compensate: bool = True
+) -> Scene:
+    """Decode some properties, and of the file only what they need.
+
+    CRCs are checked as always; digests of levels are not.
+
+    Parameters
+    ----------
+    parser : Parser
+    columns : iterable of str
+        What the level does not hold is left out, as :func:`decode_parsed` does.
+    level : int, optional
+    compensate : bool
+
+    Returns
+    -------
+    Scene
+        The same rows, in the same order, as :func:`decode_parsed` gives; no other elements. With
+        the scales come the positions, which their compensation needs.
+
+    Raises
+    ------
+    UsageError
+        The file has no such property.
+    TruncatedError, CorruptError, UnsupportedError
+    """
+    reached = _reached(parser, level)
+    wanted = set(columns)
+    named = {
+        declared.kind: group.columns
+        for declared, group in zip(parser.header.groups, parser.manifest.groups, strict=True)
+    }
+    if compensate and not wanted.isdisjoint(named.get(GroupKind.SCALE, ())):
+        wanted |= set(named[GroupKind.POSITION])
+    part = part_for(parser, wanted)
+    decoder = SceneDecoder(parser, part)
+    decoder.decode_to(reached)
     return reconstruct(parser, decoder, compensate, release=True)
 
 
@@ -104,3 +164,13 @@ def locate(error: CsgsError, source: Source) -> CsgsError:
     if isinstance(source, bytes | bytearray | memoryview):
         return error
     return error.located(file=os.fspath(source))
+
+
+def _reached(parser: Parser, level: int | None) -> int:
+    """The level to decode to."""
+    complete = len(parser.complete)
+    if level is not None and parser.prelude_done and not 1 <= level <= len(parser.levels):
+        raise UnsupportedError(f"there is no level {level}; the file has {len(parser.levels)}")
+    if complete < (level or 1):
+        raise TruncatedError("file ends before the level is complete", level=level or 1)
+    return complete if level is None else level

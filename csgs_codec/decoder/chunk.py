@@ -47,7 +47,13 @@ class Tools:
         return group in self.codings and group in self.networks
 
 
-def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> None:
+def decode_chunk(
+    tools: Tools,
+    tile: Tile,
+    pass_: Pass,
+    fields: FieldReader,
+    groups: tuple[int, ...] | None = None,
+) -> None:
     """Decode a chunk into ``tile``.
 
     Parameters
@@ -58,6 +64,9 @@ def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> 
     pass_ : Pass
     fields : FieldReader
         The payload behind pass and tile numbers: the rANS stream as a blob, then the plain bits.
+    groups : tuple of int, optional
+        The first groups of the pass, if only they are wanted: what follows is neither decoded nor
+        checked.
 
     Raises
     ------
@@ -66,10 +75,12 @@ def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> 
     """
     rans = RansDecoder(fields.blob())
     bits = BitReader(fields.raw(fields.remaining))
-    for group in pass_.groups:
+    wanted = pass_.groups if groups is None else groups
+    for group in wanted:
         _decode_group(tools, tile, pass_.layer, group, rans, bits)
-    rans.finish()
-    bits.finish()
+    if wanted == pass_.groups:
+        rans.finish()
+        bits.finish()
 
 
 def _decode_group(

@@ -2,7 +2,8 @@
 
 ``HEAD LEVS SCHM TILE KDTB``, then for each pass the ``GRUP`` and ``NETW`` chunks that are new and
 its ``DATA`` chunks, one per tile that has Gaussians in the layer; an exact pass is ``XDAT`` chunks.
-Chunks with a lower-case first letter may stand anywhere behind ``LEVS``.
+Chunks with a lower-case first letter may stand anywhere behind ``LEVS``; attachments and the object
+table are read, others skipped.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.labels import LabelCoding
 from csgs_codec.attributes.positions import read_tables
 from csgs_codec.attributes.steps import StepRule
+from csgs_codec.container.attachments import ATTACHMENT_CHUNK, Attachment, folded
 from csgs_codec.container.chunks import OVERHEAD, SIGNATURE, Chunk, check_signature, read_chunk
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, LevelEntry, Tiles, read_levels
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.container.manifest import Manifest
+from csgs_codec.container.objects import OBJECT_CHUNK, ObjectTable
 from csgs_codec.decoder.chunk import Tools
 from csgs_codec.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from csgs_codec.hyperprior.network import GroupNetwork
 from csgs_codec.levels import check_script, coverage
-from csgs_codec.limits import DEFAULT_LIMITS, Limits
+from csgs_codec.limits import DEFAULT_LIMITS, MAX_ATTACHMENTS, Limits
 
 NO_SENTINEL = 255
 FINE_BITS_MAX = 8
@@ -62,6 +65,9 @@ class Parser:
         Set once the prelude is read.
     complete : list of LevelData
         One entry for each level that is there in full.
+    attachments : list of Attachment
+        Those read so far.
+    objects : ObjectTable, optional
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -69,6 +75,10 @@ class Parser:
         self.offset = 0
         self.chunks: list[tuple[str, int, int]] = []
         self.complete: list[LevelData] = []
+        self.attachments: list[Attachment] = []
+        self.objects: ObjectTable | None = None
+        self._attached_names: set[str] = set()
+        self._attached_bytes = 0
         self._stage = 0
         self._next = 0
         self._due: NDArray[np.int64] = np.zeros((0, 2), np.int64)
@@ -109,6 +119,15 @@ class Parser:
         except TruncatedError:
             return
 
+    def read_attachments(self) -> dict[str, bytes]:
+        """Inflate and check the attachments read so far; they are in the order of the file.
+
+        Raises
+        ------
+        CorruptError
+        """
+        return {one.name: one.data() for one in self.attachments}
+
     def require_end(self, size: int) -> None:
         """Check that the file ends exactly behind a level.
 
@@ -135,6 +154,7 @@ class Parser:
         if not chunk.critical:
             if self._stage < 2:
                 raise CorruptError("ancillary chunk before the level table", offset=chunk.offset)
+            self._accept_ancillary(chunk, fields)
         elif not self.prelude_done:
             self._accept_prelude(chunk, fields)
         else:
@@ -143,6 +163,34 @@ class Parser:
         self.offset = chunk.end
         if self.prelude_done and not self.finished:
             self._close_level()
+
+    def _accept_ancillary(self, chunk: Chunk, fields: FieldReader) -> None:
+        """Read the ancillary chunks that are registered; others are skipped."""
+        if chunk.type == ATTACHMENT_CHUNK:
+            self._keep_attachment(Attachment.read(fields, chunk.offset), fields)
+        elif chunk.type == OBJECT_CHUNK:
+            fields.require(self.objects is None, "the object table stands twice")
+            placed = _PRELUDE.index("SCHM") < self._stage < len(_PRELUDE)
+            fields.require(placed, "the object table does not stand between SCHM and KDTB")
+            types = dict(self.manifest.properties)
+            try:
+                self.objects = ObjectTable.read(fields, types, self.header.gaussians)
+            except CorruptError as error:
+                raise error.located(chunk=chunk.type, offset=chunk.offset) from None
+
+    def _keep_attachment(self, found: Attachment, fields: FieldReader) -> None:
+        once = folded(found.name) not in self._attached_names
+        fields.require(once, f"attachment {found.name!r} stands twice")
+        total = self._attached_bytes + found.size
+        where = {"chunk": ATTACHMENT_CHUNK, "offset": found.offset, "attachment": found.name}
+        if total > self.limits.attached_bytes:
+            limit = self.limits.attached_bytes
+            raise LimitError(f"{total} bytes of attachments exceed the limit of {limit}", **where)
+        if len(self.attachments) == MAX_ATTACHMENTS:
+            raise LimitError(f"more than {MAX_ATTACHMENTS} attachments", **where)
+        self._attached_names.add(folded(found.name))
+        self._attached_bytes = total
+        self.attachments.append(found)
 
     def _accept_prelude(self, chunk: Chunk, fields: FieldReader) -> None:
         expected = _PRELUDE[self._stage]

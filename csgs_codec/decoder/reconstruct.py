@@ -61,7 +61,9 @@ class _Reconstruction:
         held = [
             Columns.make(group, [(n, self._manifest.dtype(n)) for n in named.columns], self._count)
             for group, named in enumerate(self._manifest.groups)
-            if named.columns and self._covered(group) and not replaced >= set(named.columns)
+            if self._asked(named.columns)
+            and self._covered(group)
+            and not replaced >= set(named.columns)
         ]
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             list(pool.map(self._fill, range(self._header.tiles), repeat(held)))
@@ -76,7 +78,7 @@ class _Reconstruction:
         exact = self._decoder.exact
         columns.update(exact.columns)
         names = [name for name, _ in self._manifest.properties]
-        ordered = {name: columns[name] for name in names if name in columns}
+        ordered = {n: columns[n] for n in names if n in columns and self._asked((n,))}
         scene = Scene(ordered, PlyLayout.from_json(self._manifest.layout))
         if exact.exceptions is not None:
             apply_exceptions(self._all_properties(ordered, names), exact.exceptions)
@@ -87,6 +89,11 @@ class _Reconstruction:
             inverse[exact.row_order] = np.arange(len(inverse))
             scene = scene.select(inverse)
         return scene
+
+    def _asked(self, names: tuple[str, ...]) -> bool:
+        """Whether one of some properties is wanted."""
+        part = self._decoder.part
+        return bool(names) if part is None else not part.columns.isdisjoint(names)
 
     def _compensate(self, columns: dict[str, Generic]) -> None:
         """Adapt scales and opacities in place."""

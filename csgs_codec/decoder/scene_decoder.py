@@ -20,6 +20,7 @@ from csgs_codec.decoder.chunk import decode_chunk
 from csgs_codec.decoder.exact import ExactData
 from csgs_codec.decoder.integers import CanonicalIntegers
 from csgs_codec.decoder.parser import DataChunk, LevelData, Parser
+from csgs_codec.decoder.partial import Part
 from csgs_codec.errors import CorruptError, CsgsError
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.mlp import single_threaded_blas
@@ -34,10 +35,19 @@ class SceneDecoder:
     ----------
     parser : Parser
         Its prelude must be complete.
+    part : Part, optional
+        What to decode, if not everything. Digests cannot be verified then.
+
+    Attributes
+    ----------
+    part : Part or None
+    exact : ExactData
+    levels_decoded : int
     """
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: Parser, part: Part | None = None) -> None:
         self._parser = parser
+        self.part = part
         self._tiles: dict[int, Tile] = {}
         self._digest = b""
         self.exact = ExactData()
@@ -60,6 +70,7 @@ class SceneDecoder:
         CorruptError
             A chunk does not decode, or with ``verify`` its integers are not those of the encoder.
         """
+        assert not (verify and self.part), "a part has no digest"
         wanted = self._parser.complete[self.levels_decoded : level]
         digests = self._decode_data([c for data in wanted for c in data.data], verify)
         for data in wanted:
@@ -80,7 +91,8 @@ class SceneDecoder:
     def _decode_data(self, chunks: list[DataChunk], verify: bool) -> dict[int, bytes]:
         by_tile: dict[int, list[DataChunk]] = defaultdict(list)
         for chunk in chunks:
-            by_tile[chunk.tile].append(chunk)
+            if self._wanted(chunk.pass_index):
+                by_tile[chunk.tile].append(chunk)
         digests: dict[int, bytes] = {}
         with single_threaded_blas(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for found in pool.map(
@@ -89,6 +101,11 @@ class SceneDecoder:
                 digests.update(found)
         return digests
 
+    def _wanted(self, pass_index: int) -> tuple[int, ...]:
+        """Groups of a pass that are decoded."""
+        listed = self._parser.header.passes[pass_index].groups
+        return listed if self.part is None else self.part.take(listed)
+
     def _decode_tile(self, index: int, chunks: list[DataChunk], verify: bool) -> dict[int, bytes]:
         """Decode a tile's chunks; with ``verify`` return their digests by chunk offset."""
         tile = self.tile(index)
@@ -96,7 +113,8 @@ class SceneDecoder:
         digests = {}
         for data in chunks:
             try:
-                decode_chunk(self._parser.tools, tile, passes[data.pass_index], data.fields)
+                wanted = self._wanted(data.pass_index)
+                decode_chunk(self._parser.tools, tile, passes[data.pass_index], data.fields, wanted)
             except CsgsError as error:
                 raise error.located(
                     chunk="DATA", offset=data.chunk.offset, tile=index, **{"pass": data.pass_index}
@@ -116,9 +134,13 @@ class SceneDecoder:
             announced = name in manifest.extras or name in manifest.exact
             fields.require(announced, f"property {name} is not announced as exact")
             fields.require(name not in self.exact.columns, f"property {name} stands twice")
+            if self.part is not None and not self.part.exact_columns:
+                return b""
             self.exact.read_column(name, fields, count, manifest.dtype(name), self._integers)
         elif kind == ExactKind.ELEMENTS:
             fields.require(self.exact.elements is None, "other elements stand twice")
+            if self.part is not None:
+                return b""
             self.exact.elements = read_elements(fields, parser.limits)
         elif kind == ExactKind.EXCEPTIONS:
             fields.require(self.exact.exceptions is None, "exceptions stand twice")
@@ -131,7 +153,7 @@ class SceneDecoder:
     def _check_exact(self, wanted: list[LevelData]) -> None:
         """Require what the manifest announces once every level is decoded."""
         parser = self._parser
-        if not wanted or self.levels_decoded < len(parser.levels):
+        if not wanted or self.levels_decoded < len(parser.levels) or self.part is not None:
             return
         manifest, exact = parser.manifest, self.exact
         wanted_names = (*manifest.extras, *manifest.exact)

@@ -46,6 +46,11 @@ class StreamDecoder:
             return 1
         return max(1, self.parser.levels[self.level].end - self._size)
 
+    @property
+    def attachments(self) -> dict[str, bytes]:
+        """Attached files that have arrived, by name."""
+        return self.parser.read_attachments()
+
     def feed(self, data: bytes | bytearray | memoryview) -> list[Scene]:
         """Add bytes; return the scene at each level that they complete, often none.
 

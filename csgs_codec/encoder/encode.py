@@ -26,6 +26,7 @@ from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exac
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
 from csgs_codec.encoder.look import Look, look_at
+from csgs_codec.encoder.objects import size_note
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Grid, fine_rule
@@ -175,8 +176,18 @@ class _Encoder:
         self.exact_bits = exact.bits
         self._tell("entropy coding", 0.9)
         manifest = self._manifest()
-        data = assemble(self.coded, manifest, table_payload, level_ends, exact.payloads)
-        return data, exact.notes
+        objects = self._prepared.objects
+        data = assemble(
+            self.coded,
+            manifest,
+            table_payload,
+            level_ends,
+            exact.payloads,
+            objects.write() if objects else None,
+            self._prepared.attachments,
+        )
+        large = size_note(objects, len(data)) if objects else None
+        return data, exact.notes + ([large] if large else [])
 
     @property
     def _exact_names(self) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from csgs_codec.container.objects import ObjectTable
 from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.plan import Fineness
-from csgs_codec.errors import UnsupportedError
+from csgs_codec.errors import UnsupportedError, UsageError
 from csgs_codec.render.cameras import Camera
 
 LOSSLESS_QUALITY = 50.0
@@ -39,6 +40,8 @@ class EncodeOptions:
         1 to 100; 12.5 points halve every quantiser step.
     semantic : tuple of str
         Regular expressions of further semantic properties.
+    ids : tuple of str
+        Regular expressions of further id properties.
     nan : {'error', 'drop', 'keep'}
         What to do with rows that hold NaN, meaningless infinities or zero quaternions.
     order : {'any', 'keep'}
@@ -61,10 +64,18 @@ class EncodeOptions:
         Whether the last level holds every value bit for bit; ``nan`` does not matter then.
     max_error : mapping of str to float or str
         Largest error of each group in the last level; see :mod:`csgs_codec.encoder.bounds`.
+    attachments : mapping of str to bytes
+        Files to carry, by name.
+    objects : ObjectTable, optional
+        Names and colours of ids; its counts and boxes are ignored. An empty ``property`` stands for
+        the scene's id property.
+    object_table : bool
+        Whether the file says which ids there are, how often and where.
     """
 
     quality: float = 75.0
     semantic: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     nan: Literal["error", "drop", "keep"] = "error"
     order: Literal["any", "keep"] = "any"
     priority: Literal["rgb", "semantic"] = "rgb"
@@ -76,6 +87,9 @@ class EncodeOptions:
     psnr: float | None = None
     lossless: bool = False
     max_error: Mapping[str, float | str] = field(default_factory=dict)
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+    objects: ObjectTable | None = None
+    object_table: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -87,6 +101,8 @@ class EncodeOptions:
         if not self.look and (self.cameras is not None or self.psnr is not None):
             raise UnsupportedError("cameras and psnr need pictures, which were switched off")
         check_max_error(self.max_error, self.lossless)
+        if self.objects is not None and not self.object_table:
+            raise UsageError("object names were given, but the object table was switched off")
 
     @property
     def step_factor(self) -> float:

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes.exact import Exceptions
+from csgs_codec.container.attachments import Attachment
 from csgs_codec.container.manifest import DTYPES
+from csgs_codec.container.objects import ObjectTable
+from csgs_codec.encoder.attach import pack_attachments
 from csgs_codec.encoder.bounds import resolve
+from csgs_codec.encoder.objects import describe_objects
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.errors import PlyError
 from csgs_codec.scene import Scene
@@ -42,6 +46,8 @@ class Prepared:
         The same rows, unchanged.
     notes : list of str
         What a user should be told.
+    attachments : tuple of Attachment
+    objects : ObjectTable, optional
     """
 
     scene: Scene
@@ -52,6 +58,8 @@ class Prepared:
     original: Scene
     all_groups: tuple[Group, ...]
     notes: list[str] = field(default_factory=list)
+    attachments: tuple[Attachment, ...] = ()
+    objects: ObjectTable | None = None
 
 
 def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
@@ -62,13 +70,14 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     PlyError
         The scene has no positions, or defects under ``nan='error'``.
     UsageError
-        A bound names a group that the scene does not have.
+        A bound names a group that the scene does not have, an attachment has a bad name, or object
+        names do not fit the scene.
     """
     notes: list[str] = []
     for name, column in scene.columns.items():
         if column.dtype.str[1:] not in DTYPES:
             raise PlyError(f"property type {column.dtype} is not a PLY type", property=name)
-    groups = assign_roles(scene, options.semantic)
+    groups = assign_roles(scene, options.semantic, options.ids)
     require_positions(scene, groups)
     resolve(options.max_error, groups)
     notes += suspicions(scene, groups)
@@ -101,7 +110,11 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     named = [g for g in groups if g.columns[0] not in constants]
     extras = tuple(g.columns[0] for g in named if g.role is Role.EXTRA)
     coded = tuple(g for g in named if g.role is not Role.EXTRA)
-    return Prepared(finite, coded, constants, extras, exceptions, scene, groups, notes)
+    attachments = pack_attachments(options.attachments)
+    objects = describe_objects(scene, groups, options, notes) if options.object_table else None
+    return Prepared(
+        finite, coded, constants, extras, exceptions, scene, groups, notes, attachments, objects
+    )
 
 
 def _near(scene: Scene, groups: tuple[Group, ...]) -> Scene:

@@ -7,6 +7,7 @@ dictionary of a 1x1 convolution (Gaussian Grouping's ``classifier.pth``), safete
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.errors import UnsupportedError, UsageError
+from csgs_codec.errors import LimitError, UnsupportedError, UsageError
+from csgs_codec.limits import DEFAULT_LIMITS
 
 F64 = NDArray[np.float64]
 
@@ -77,10 +79,12 @@ def read_head(path: Path) -> Head:
         The file holds no linear head.
     UnsupportedError
         Its container needs a package that is not installed.
+    LimitError
+        It would inflate to more than attachments may.
     """
     try:
         return head_from_bytes(path.name, path.read_bytes())
-    except (UsageError, UnsupportedError) as error:
+    except (UsageError, UnsupportedError, LimitError) as error:
         raise error.located(file=str(path)) from None
 
 
@@ -109,9 +113,23 @@ def _first(
     return next((arrays[name] for name in names if name in arrays), None)
 
 
+def _check_size(data: bytes) -> None:
+    """Refuse a container that would inflate to more than attachments may."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            size = sum(entry.file_size for entry in opened.infolist())
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise UsageError(f"no readable container: {error}") from None
+    if size > DEFAULT_LIMITS.attached_bytes:
+        raise LimitError(f"a head of {size} bytes exceeds {DEFAULT_LIMITS.attached_bytes}")
+
+
 def _arrays(suffix: str, data: bytes) -> dict[str, NDArray[np.generic]]:
     if suffix not in HEAD_SUFFIXES:
         raise UsageError(f"a head is one of {', '.join(HEAD_SUFFIXES)}, not {suffix or 'this'}")
+    _check_size(data)
     try:
         if suffix == ".npz":
             with np.load(io.BytesIO(data), allow_pickle=False) as opened:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from csgs_codec.cli import decode, encode, eval, info, truncate
+from csgs_codec.cli import decode, edit, encode, eval, info, select, truncate
 
 from csgs_codec import write_ply
 from tests import scenes
@@ -20,8 +20,10 @@ BIN = Path(sys.executable).parent
 COMMANDS = {
     "csgs-encode": encode.main,
     "csgs-decode": decode.main,
+    "csgs-edit": edit.main,
     "csgs-eval": eval.main,
     "csgs-info": info.main,
+    "csgs-select": select.main,
     "csgs-truncate": truncate.main,
 }
 

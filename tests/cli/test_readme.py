@@ -20,7 +20,8 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.parametrize("language", ["bash", "python"])
 def test_examples(language: str, tmp_path: Path) -> None:
     (tmp_path / "samples").mkdir()
-    (tmp_path / "samples/room.ply").symlink_to(ROOT / "samples/room.ply")
+    for name in ("room.ply", "classifier.npz", "classes.json"):
+        (tmp_path / "samples" / name).symlink_to(ROOT / "samples" / name)
     tools = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     program = ["bash", "-e", "-c"] if language == "bash" else [sys.executable, "-c"]

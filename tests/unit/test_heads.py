@@ -8,7 +8,9 @@ import pickle
 import numpy as np
 import pytest
 
-from csgs_codec.errors import UsageError
+from csgs_codec.errors import LimitError, UsageError
+from csgs_codec.limits import Limits
+from csgs_codec.semantics import heads
 from csgs_codec.semantics.heads import head_from_bytes, read_head
 
 WEIGHT = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, -1.0]], np.float32)
@@ -69,3 +71,13 @@ def test_errors_name_the_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path.write_bytes(b"nothing")
     with pytest.raises(UsageError, match=r"head\.npz"):
         read_head(path)
+
+
+def test_a_bomb_is_refused_before_it_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, weight=np.zeros((1000, 1000)), bias=np.zeros(1000))
+    assert len(stream.getvalue()) < 20_000
+    assert head_from_bytes("a.npz", stream.getvalue()).classes == 1000
+    monkeypatch.setattr(heads, "DEFAULT_LIMITS", Limits(attached_bytes=1 << 20))
+    with pytest.raises(LimitError):
+        head_from_bytes("a.npz", stream.getvalue())

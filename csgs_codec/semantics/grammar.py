@@ -1,0 +1,196 @@
+"""Selections as text, such as ``name=chair & box=0,0,0,1,1,1`` or ``!class=3``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.errors import UsageError
+from csgs_codec.semantics.select import (
+    DEFAULT_THRESHOLD,
+    OPERATORS,
+    All,
+    Clicked,
+    Compared,
+    Ids,
+    Named,
+    Not,
+    OfClass,
+    Selection,
+    Similar,
+    Term,
+    Within,
+)
+
+_KEYED = re.compile(r"(id|name|class|box|vector)\s*=(?!=)\s*(.*)", re.DOTALL)
+_COMPARED = re.compile(rf"(.+?)\s*({'|'.join(OPERATORS)})\s*(\S+)")
+
+
+def parse_selection(text: str) -> Selection:
+    """Read terms joined by ``&``, each perhaps behind ``!`` for what it does not choose.
+
+    ========================  =========================================================
+    ``all``                   every Gaussian
+    ``id=N,M@PROPERTY``       ids; the property of the object table by default
+    ``name=NAME``             objects of the object table
+    ``class=K``               class of the head, by number or name
+    ``box=x0,y0,z0,x1,y1,z1``
+    ``vector=FILE.npy@T``     cosine of at least T; 0.8 by default
+    ``PROPERTY==NUMBER``      or ``!= <= >= < >``
+    ========================  =========================================================
+
+    Raises
+    ------
+    UsageError
+        Says which term is wrong.
+    """
+    return Selection(tuple(_term(part.strip(), text) for part in text.split("&")))
+
+
+def _term(text: str, whole: str) -> Term:
+    if text.startswith("!") and not text.startswith("!="):
+        return Not(_term(text[1:].strip(), whole))
+    if text == "all":
+        return All()
+    keyed = _KEYED.fullmatch(text)
+    if keyed:
+        return _READERS[keyed[1]](keyed[2].strip())
+    compared = _COMPARED.fullmatch(text)
+    if compared:
+        return Compared(compared[1], compared[2], _number(compared[3]))
+    raise UsageError(f"{text!r} in {whole!r} selects nothing that is known")
+
+
+def ids_term(text: str, property_: str | None = None) -> Ids:
+    """Read ``N[,M...][@PROPERTY]``.
+
+    Raises
+    ------
+    UsageError
+    """
+    listed, _, named = text.partition("@")
+    try:
+        ids = tuple(int(word) for word in listed.split(","))
+    except ValueError:
+        raise UsageError(f"{listed!r} is not a list of ids") from None
+    return Ids(ids, named or property_)
+
+
+def box_term(text: str) -> Within:
+    """Read ``x0,y0,z0,x1,y1,z1``; the corners may be any two that are opposite.
+
+    Raises
+    ------
+    UsageError
+    """
+    numbers = numbers_of(text, 6)
+    a, b = numbers[:3], numbers[3:]
+    return Within(tuple(map(min, a, b)), tuple(map(max, a, b)))
+
+
+def compared_term(text: str) -> Term:
+    """Read ``PROPERTY==NUMBER`` and its like.
+
+    Raises
+    ------
+    UsageError
+    """
+    compared = _COMPARED.fullmatch(text.strip())
+    if not compared:
+        raise UsageError(f"{text!r} is no comparison such as label==3")
+    return Compared(compared[1], compared[2], _number(compared[3]))
+
+
+def vector_term(text: str, threshold: float | None = None) -> Similar:
+    """Read ``FILE.npy[@T]``.
+
+    Raises
+    ------
+    UsageError
+        The file holds no vector.
+    """
+    path, _, ending = text.rpartition("@")
+    if Path(text).is_file() or not path:
+        path, ending = text, ""
+    wanted = _number(ending) if ending else threshold
+    return Similar(read_vector(Path(path)), DEFAULT_THRESHOLD if wanted is None else wanted)
+
+
+def click_term(text: str, threshold: float | None = None) -> Clicked:
+    """Read ``CAMERAS:VIEW:x,y``; VIEW is a name or a number from 0.
+
+    Raises
+    ------
+    UsageError, CameraError, UnsupportedError
+    """
+    from csgs_codec.render.cameras import read_cameras
+
+    words = text.rsplit(":", 2)
+    if len(words) != 3:
+        raise UsageError(f"{text!r} is not CAMERAS:VIEW:x,y")
+    path, view, pixel = words
+    x, y = numbers_of(pixel, 2)
+    if not Path(path).exists():
+        raise UsageError("there are no such cameras", file=path)
+    cameras = read_cameras(path)
+    named = [camera for camera in cameras if camera.name == view]
+    if not named and view.isdecimal() and int(view) < len(cameras):
+        named = [cameras[int(view)]]
+    if not named:
+        raise UsageError(f"there is no view {view!r} among {len(cameras)}", file=path)
+    wanted = DEFAULT_THRESHOLD if threshold is None else threshold
+    return Clicked(named[0], x, y, wanted)
+
+
+def read_vector(path: Path) -> NDArray[np.float32]:
+    """Read a ``.npy`` that holds one vector, shape (width,) or (1, width).
+
+    Raises
+    ------
+    UsageError
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"not a readable .npy: {error}", file=str(path)) from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or not array.size:
+        raise UsageError("the file holds no vector of numbers", file=str(path))
+    if array.size != array.shape[-1]:
+        raise UsageError(f"shape {array.shape} is more than one vector", file=str(path))
+    return array.reshape(-1).astype(np.float32)
+
+
+def numbers_of(text: str, count: int) -> tuple[float, ...]:
+    """Read numbers between commas.
+
+    Raises
+    ------
+    UsageError
+    """
+    words = text.split(",")
+    if len(words) != count:
+        raise UsageError(f"{text!r} is not {count} numbers between commas")
+    return tuple(_number(word) for word in words)
+
+
+def _number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise UsageError(f"{word!r} is not a number") from None
+    if not np.isfinite(value):
+        raise UsageError(f"{word!r} is not finite")
+    return value
+
+
+_READERS: dict[str, Callable[[str], Term]] = {
+    "id": ids_term,
+    "name": Named,
+    "class": OfClass,
+    "box": box_term,
+    "vector": vector_term,
+}
