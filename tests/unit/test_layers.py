@@ -26,7 +26,7 @@ RANKS = (
 )
 PEERS_OF_THE_FORMAT = ("io", "scene", "schema", "statistics")
 # Pictures know scenes but no format; encoders may look at pictures, decoders never do.
-PICTURES = ("render", "metrics")
+PICTURES = ("render", "semantics", "metrics")
 
 
 def modules(part: str) -> list[Path]:
@@ -53,7 +53,7 @@ def parts_imported(path: Path) -> set[str]:
 
 
 ALL_PARTS = [part for rank in RANKS for part in rank] + [*PEERS_OF_THE_FORMAT, *PICTURES]
-MAY_BE_HEAVY = {"encoder": set(HEAVY), "render": {"torch", "gsplat"}}
+MAY_BE_HEAVY = {"encoder": set(HEAVY), "render": {"torch", "gsplat"}, "semantics": {"torch"}}
 
 
 @pytest.mark.parametrize("part", ALL_PARTS)
