@@ -53,7 +53,12 @@ def parts_imported(path: Path) -> set[str]:
 
 
 ALL_PARTS = [part for rank in RANKS for part in rank] + [*PEERS_OF_THE_FORMAT, *PICTURES]
-MAY_BE_HEAVY = {"encoder": set(HEAVY), "render": {"torch", "gsplat"}, "semantics": {"torch"}}
+MAY_BE_HEAVY = {
+    "encoder": set(HEAVY),
+    "render": {"torch", "gsplat"},
+    "semantics": {"torch"},
+    "metrics": {"scipy"},
+}
 
 
 @pytest.mark.parametrize("part", ALL_PARTS)
