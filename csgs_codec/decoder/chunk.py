@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,8 @@ from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitReader
 from csgs_codec.numerics.rans import RansDecoder
 from csgs_codec.numerics.tables import FrequencyTables
+
+Observe = Callable[[int, RansDecoder, BitReader], None]
 
 
 @dataclass
@@ -47,7 +50,9 @@ class Tools:
         return group in self.codings and group in self.networks
 
 
-def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> None:
+def decode_chunk(
+    tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader, observe: Observe | None = None
+) -> None:
     """Decode a chunk into ``tile``.
 
     Parameters
@@ -58,6 +63,8 @@ def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> 
     pass_ : Pass
     fields : FieldReader
         The payload behind pass and tile numbers: the rANS stream as a blob, then the plain bits.
+    observe : callable, optional
+        Given the group and the streams before and behind each group.
 
     Raises
     ------
@@ -67,7 +74,11 @@ def decode_chunk(tools: Tools, tile: Tile, pass_: Pass, fields: FieldReader) -> 
     rans = RansDecoder(fields.blob())
     bits = BitReader(fields.raw(fields.remaining))
     for group in pass_.groups:
+        if observe:
+            observe(group, rans, bits)
         _decode_group(tools, tile, pass_.layer, group, rans, bits)
+        if observe:
+            observe(group, rans, bits)
     rans.finish()
     bits.finish()
 
