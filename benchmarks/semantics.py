@@ -5,6 +5,7 @@
 measures our codec and plain coders on the features of ``SCENE_DIR/scene.ply`` and writes
 ``SEMANTICS.md``, ``figures/semantics_SCENE.png`` and ``figures/semantics_points.json``. Points are
 kept in a cache, ours for a clean state of the sources, so that a run that was stopped goes on.
+``--update`` keeps the other scenes of an earlier run; alone, it draws those again.
 
     python benchmarks/semantics.py --lerf LERF_OVS --scene NAME --queries VECTORS.npz FILE ...
     python benchmarks/semantics.py --ovs SCENE_DIR --queries VECTORS.npz FILE ...
@@ -77,10 +78,11 @@ def main(
     output: Path,
 ) -> None:
     """Measure semantics: --curve, or FILES by --lerf or --ovs."""
-    if (bool(folders), lerf is not None, ovs is not None).count(True) != 1:
+    drawn = bool(folders) or (update and lerf is None and ovs is None)
+    if (drawn, lerf is not None, ovs is not None).count(True) != 1:
         raise click.UsageError("give one of --curve, --lerf and --ovs")
     try:
-        if folders:
+        if drawn:
             curves(folders, full, ours, update, Cache(cache_folder or user_cache()), output)
         else:
             vocabularies(files, lerf, scene, ovs, cameras, queries, decoder, threshold)
@@ -91,7 +93,7 @@ def main(
 def curves(
     folders: tuple[Path, ...], full: bool, ours: bool, update: bool, cache: Cache, output: Path
 ) -> None:
-    """Measure scenes and write table and plots after each."""
+    """Measure scenes and write table and plots after each; without any, write those again."""
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     saved = figures / "semantics_points.json"
@@ -110,8 +112,16 @@ def curves(
         made = Made(subject.name, subject.scene.count, features, command, about)
         results = results.merged(made, points)
         results.save(saved)
-        plot(results, subject.name, figures / f"semantics_{subject.name}.png")
-        (output / "SEMANTICS.md").write_text(markdown(results, "figures"))
+        write(results, output)
+    if not folders:
+        write(results, output)
+
+
+def write(results: Results, output: Path) -> None:
+    """Write table and plots."""
+    for scene in results.scenes():
+        plot(results, scene, output / "figures" / f"semantics_{scene}.png")
+    (output / "SEMANTICS.md").write_text(markdown(results, "figures"))
 
 
 def vocabularies(

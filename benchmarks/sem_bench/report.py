@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rd_bench.report import table
@@ -33,8 +34,9 @@ features took as many bits in a whole file at quality 60 and 9 % more at quality
 def markdown(results: Results, figures: str) -> str:
     """The whole page."""
     parts = ["# Semantics: bits against angle, class and mIoU\n"]
-    for made in results.made:
-        parts.append(f"{made.scene}:\n\n    {made.command}\n\n{made.about}\n")
+    for command, about in dict.fromkeys((made.command, made.about) for made in results.made):
+        names = [m.scene for m in results.made if (m.command, m.about) == (command, about)]
+        parts.append(f"{', '.join(names)}:\n\n    {command}\n\n{about}\n")
     parts.append(_READING + _MODE)
     for made in results.made:
         heading = f"## {made.scene}\n\n{made.gaussians:,} Gaussians, {made.features}."
@@ -67,7 +69,7 @@ def _row(point: Point) -> list[str]:
 
 
 def plot(results: Results, scene: str, path: Path) -> None:
-    """Draw mean angle, lost classes and mIoU over bits."""
+    """Draw mean angle, lost classes and lost mIoU over bits."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -75,38 +77,32 @@ def plot(results: Results, scene: str, path: Path) -> None:
 
     coders = results.of(scene)
     original = coders.pop(ORIGINAL)[0]
-    panels = ["mean angle, degrees"]
+    panels: list[tuple[str, Callable[[Point], float]]] = [
+        ("mean angle, degrees", lambda p: p.angle_mean)
+    ]
     if original.argmax is not None:
-        panels.append("Gaussians whose class changes, %")
-    if original.miou is not None:
-        panels.append("mIoU of rendered label maps")
+        panels.append(("Gaussians whose class changes, %", lambda p: 100 * (1 - (p.argmax or 0))))
+    known = original.miou
+    if known is not None:
+        panels.append(("mIoU lost, points", lambda p: 100 * (known - (p.miou or 0))))
     figure, row = pyplot.subplots(
         1, len(panels), figsize=(5.2 * len(panels), 4.4), layout="constrained", squeeze=False
     )
-    for axes, title in zip(row[0], panels, strict=True):
+    for axes, (title, value) in zip(row[0], panels, strict=True):
         for place, (name, points) in enumerate(coders.items()):
             ordered = sorted(points, key=lambda p: p.bits)
             style = {"color": "black", "lw": 2} if name == OURS else {"color": f"C{place}", "lw": 1}
             marker = "o" if name == OURS else "^vDsPX<>"[place % 8]
-            values = [_value(point, title) for point in ordered]
-            axes.plot([p.bits for p in ordered], values, marker=marker, label=name, **style)
+            rate, lost = [p.bits for p in ordered], [value(p) for p in ordered]
+            axes.plot(rate, lost, marker=marker, label=name, **style)
         axes.set(xscale="log", xlabel="bits per Gaussian of the features", ylabel=title)
-        if title == panels[-1] and original.miou is not None:
-            axes.axhline(original.miou, color="grey", ls=":", label=ORIGINAL)
-        elif "%" in title:
-            axes.set_yscale("symlog", linthresh=0.01)
-        else:
+        if title == panels[0][0]:
             axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog", linthresh=0.05)
+            axes.set_ylim(bottom=-0.05)
         axes.grid(alpha=0.3)
     row[0][0].legend(fontsize="small")
     figure.suptitle(scene)
     figure.savefig(path, dpi=100, metadata={"Software": None})
     pyplot.close(figure)
-
-
-def _value(point: Point, title: str) -> float | None:
-    if title.startswith("mean angle"):
-        return point.angle_mean
-    if title.startswith("mIoU"):
-        return point.miou
-    return None if point.argmax is None else 100 * (1 - point.argmax)

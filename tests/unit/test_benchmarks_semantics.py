@@ -113,6 +113,9 @@ class TestCurve:
         assert (out / "figures" / "semantics_toy.png").read_bytes()[:4] == b"\x89PNG"
         text = (out / "SEMANTICS.md").read_text()
         assert "| uncompressed | float32 | 512.00 |" in text and str(tmp_path) not in text
+        (out / "SEMANTICS.md").unlink()
+        assert run("--update", "--output", out).exit_code == 0
+        assert (out / "SEMANTICS.md").read_text() == text
         answers = sorted((cache / "asked").iterdir())
         answers[0].write_text(answers[0].read_text().replace('"bits": ', '"bits": 9'))
         assert run(*words).exit_code == 0
