@@ -111,6 +111,7 @@ def level_json(
             "decoded_rows": matching.rows,
             "matched_by": matching.rule,
             **asdict(score.features),
+            "seen": asdict(score.seen),
             **_segmentation(score.to_original, "original"),
             **_segmentation(score.to_masks, "masks"),
         }
@@ -177,20 +178,24 @@ def print_semantics(report: Mapping[str, Any]) -> None:
         if entries:
             click.echo(
                 f"  {'level':<7}{'bits/G.':>9}{'rows':>8}{'angle':>8}{'95 %':>8}{'max':>8}"
-                f"{'argmax':>8}{'mIoU':>8}{'accuracy':>10}{'mIoU to original':>18}"
+                f"{'seen':>8}{'argmax':>8}{'mIoU':>8}{'accuracy':>10}{'mIoU to original':>18}"
             )
         for entry, score in entries:
             share = score["matched_rows"] / max(score["decoded_rows"], 1)
             click.echo(
                 f"  {entry['level'] or '-':<7}{_number(score['bits_per_gaussian'], 9, 2)}"
                 f"{100 * share:>7.0f}%{score['angle_mean']:>8.2f}{score['angle_p95']:>8.2f}"
-                f"{score['angle_max']:>8.2f}{_number(score['argmax_agreement'], 8, 4)}"
+                f"{score['angle_max']:>8.2f}{score['seen']['angle_mean']:>8.2f}"
+                f"{_number(score['argmax_agreement'], 8, 4)}"
                 f"{_number(score.get('miou_to_masks'), 8, 4)}"
                 f"{_number(score.get('accuracy_to_masks'), 10, 4)}"
                 f"{_number(score.get('miou_to_original'), 18, 4)}"
             )
     if any(report["semantics"]):
-        click.echo("angles in degrees, over the rows that can be paired with rows of the original")
+        click.echo(
+            "angles in degrees, over the rows that can be paired with rows of the original; "
+            "seen: mean weighted by what the views show"
+        )
 
 
 def _number(value: float | None, width: int, digits: int) -> str:

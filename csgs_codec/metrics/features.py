@@ -74,7 +74,7 @@ def compare_features(
     head : Head, optional
     weights : ndarray, shape (n,), optional
         Not negative; means, the share of rows that agree and the 95 % point count a row by its
-        weight, such as :func:`blended_weight`. Equal by default.
+        weight, such as :func:`csgs_codec.metrics.weights.blended_weight`. Equal by default.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def describe_semantics(
     decoded: Scene,
     groups: Sequence[Group],
     heads: Head | Mapping[str, Head] | None = None,
+    weights: NDArray[np.floating] | None = None,
 ) -> dict[str, FeatureScore]:
     """Compare every semantic group that the decoded scene holds.
 
@@ -103,6 +104,8 @@ def describe_semantics(
         Groups of the original; only those with :attr:`csgs_codec.schema.Role.SEMANTIC` count.
     heads : Head or mapping of str to Head, optional
         For the group of that name; a single head for every group of its width.
+    weights : ndarray, shape (n,), optional
+        See :func:`compare_features`.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def describe_semantics(
             (original.select(b).stack(names), decoded.select(b).stack(names))
             for b in _blocks(original.count)
         )
-        found[group.name] = _score(_by_row(blocks, head), head, None)
+        found[group.name] = _score(_by_row(blocks, head), head, weights)
     return found
 
 

@@ -10,6 +10,7 @@ from csgs_codec.metrics.features import FeatureScore, describe_semantics, head_f
 from csgs_codec.metrics.masks import Labels, read_mask
 from csgs_codec.metrics.matching import Matching
 from csgs_codec.metrics.segmentation import SegmentationScore, check_head, compare_maps, label_maps
+from csgs_codec.metrics.weights import blended_weight
 from csgs_codec.render import Camera, RenderGaussians
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role, assign_roles
@@ -24,6 +25,8 @@ class GroupScore:
     ----------
     features : FeatureScore
         Over the rows that are paired with rows of the original.
+    seen : FeatureScore
+        The same, every row weighted by how much of the original's pictures it is.
     to_original : SegmentationScore or None
         Rendered label maps against those of the original; None without a head.
     to_masks : SegmentationScore or None
@@ -31,6 +34,7 @@ class GroupScore:
     """
 
     features: FeatureScore
+    seen: FeatureScore
     to_original: SegmentationScore | None = None
     to_masks: SegmentationScore | None = None
 
@@ -81,6 +85,7 @@ class SemanticReference:
         self.heads = {name: head for name, head in found.items() if head is not None}
         known = masks or {}
         self._masks = {c.name: read_mask(known[c.name], c) for c in cameras if c.name in known}
+        self._weight = blended_weight(gaussians, cameras) if self.groups else None
         self._maps = {
             group.name: self._render(scene, gaussians, group)
             for group in self.groups
@@ -113,9 +118,12 @@ class SemanticReference:
         """
         before = self._scene.select(matching.original)
         after = scene.select(matching.decoded)
+        weight = None if self._weight is None else self._weight[matching.original]
+        features = describe_semantics(before, after, self.groups, self.heads)
+        seen = describe_semantics(before, after, self.groups, self.heads, weight)
         found = {}
-        for name, features in describe_semantics(before, after, self.groups, self.heads).items():
-            found[name] = GroupScore(features)
+        for name in features:
+            found[name] = GroupScore(features[name], seen[name])
             if name in self.heads:
                 group = next(g for g in self.groups if g.name == name)
                 maps = self._render(scene, gaussians, group)

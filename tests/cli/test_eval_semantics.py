@@ -14,6 +14,7 @@ from csgs_codec.cli import eval as command
 from csgs_codec import EncodeOptions, Scene, decode, encode, probe, write_ply
 from csgs_codec.metrics.features import describe_semantics
 from csgs_codec.metrics.segmentation import label_map
+from csgs_codec.metrics.weights import blended_weight
 from csgs_codec.render import RenderGaussians, read_cameras
 from csgs_codec.render.auto_cameras import look_at
 from csgs_codec.schema import assign_roles
@@ -82,12 +83,17 @@ def test_a_file_that_keeps_its_order(folder: Path, trained: Encoded) -> None:
     held = [level for level in report["levels"] if level["semantics"]]
     assert len(held) >= 2 and held[-1] is report["levels"][-1]
     scene, head = trained.scene, read_head(folder / "head.npz")
+    views = read_cameras(folder / "cameras.json")
     wanted = describe_semantics(scene, decode(trained.data), assign_roles(scene), head)["obj_dc"]
     for level in held[-2:]:
         score = level["semantics"]["obj_dc"]
         assert score["matched_rows"] == score["decoded_rows"] == scene.count
         assert score["angle_mean"] == pytest.approx(wanted.angle_mean, rel=1e-6)
         assert score["argmax_agreement"] == pytest.approx(wanted.argmax_agreement)
+        weight = blended_weight(RenderGaussians.from_scene(scene), views)
+        seen = describe_semantics(scene, decode(trained.data), assign_roles(scene), head, weight)
+        assert score["seen"]["angle_mean"] == pytest.approx(seen["obj_dc"].angle_mean, rel=1e-6)
+        assert score["seen"]["angle_mean"] != pytest.approx(wanted.angle_mean, rel=1e-3)
         assert score["zero_rows"] == score["zero_rows_kept"] == len(range(0, scene.count, 7))
         assert 0.7 < score["miou_to_masks"] < 1 and 0.7 < score["miou_to_original"] < 1
     spent = [one["groups"].get("obj_dc", 0) for one in report["spending"]]
