@@ -17,11 +17,22 @@ from csgs_codec.cli.common import (
     version_option,
 )
 from csgs_codec.cli.eval_report import ImageFolder, check_plot, print_table, write_plot
+from csgs_codec.cli.eval_semantics import (
+    level_json,
+    match,
+    print_semantics,
+    print_spending,
+    reference_json,
+    semantic_reference,
+    spending_json,
+    spent_until,
+)
 
 from csgs_codec.errors import CameraError, UnsupportedError
 from csgs_codec.io.ply import read_ply
 
 if TYPE_CHECKING:
+    from csgs_codec.describe import Probe
     from csgs_codec.metrics.views import ViewScore
     from csgs_codec.render import Camera, RenderGaussians
     from csgs_codec.scene import Scene
@@ -54,6 +65,12 @@ class LevelChoice(click.ParamType):
 @click.option("--views", type=click.IntRange(1), help="At most so many views, evenly chosen.")
 @click.option("--background", type=click.Choice(["black", "white"]), default="black",
               show_default=True)  # fmt: skip
+@click.option("--head", type=input_file, metavar="FILE",
+              help="Linear head (.npz, .safetensors, .pth): features to classes.")  # fmt: skip
+@click.option("--masks", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              metavar="DIR", help="True label maps, DIR/<view>.png; those beside the cameras "
+              "by default.")  # fmt: skip
+@click.option("--ignore-label", type=int, metavar="ID", help="Pixels of DIR that do not count.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--plot", type=output_file, help="Write a rate-distortion plot.")
 @click.option("--images", type=click.Path(file_okay=False, path_type=Path),
@@ -69,6 +86,9 @@ def main(
     level: int | None,
     views: int | None,
     background: str,
+    head: Path | None,
+    masks: Path | None,
+    ignore_label: int | None,
     as_json: bool,
     plot: Path | None,
     images: Path | None,
@@ -76,7 +96,9 @@ def main(
 ) -> None:
     """Compare renders of OUT with renders of ORIGINAL.ply, and with photographs where known.
 
-    PSNR and SSIM are means over the views, of pictures clamped to 0..1.
+    PSNR and SSIM are means over the views, of pictures clamped to 0..1. Semantic groups are
+    compared Gaussian by Gaussian and, with a head, by the classes of rendered pixels: mIoU is the
+    mean over classes of one confusion matrix of all views.
     """
     import numpy as np
 
@@ -86,8 +108,12 @@ def main(
     if plot:
         check_plot(plot, force)
     folder = ImageFolder(images, force) if images else None
-    gaussians = RenderGaussians.from_scene(read_ply(original))
+    scene = read_ply(original)
+    gaussians = RenderGaussians.from_scene(scene)
     cameras = _choose(gaussians, camera_file, split, views)
+    semantics = semantic_reference(
+        scene, gaussians, cameras, camera_file, head, masks, ignore_label
+    )
     reference = Reference(gaussians, cameras, np.full(3, background == "white", np.float32))
     report: dict[str, Any] = {
         "original": str(original),
@@ -96,19 +122,31 @@ def main(
         "cameras": str(camera_file) if camera_file else "automatic",
         "views": len(cameras),
         "photos": _summary(reference.photo_scores()),
+        "semantics": reference_json(semantics),
+        "spending": _spending(compared, gaussians.count),
         "levels": [],
     }
-    for entry, scene in _levels(compared, level, gaussians.count, report):
+    for entry, found, info in _levels(compared, level, gaussians.count, report):
         name = f"level{entry['level']}" if entry["level"] else "ply"
         observe = folder.observer(name) if folder else None
-        scores, photos = reference.compare(RenderGaussians.from_scene(scene), observe)
+        shown = RenderGaussians.from_scene(found)
+        scores, photos = reference.compare(shown, observe)
         entry |= {**(_summary(scores) or {}), "photos": _summary(photos)}
         entry["per_view"] = [vars(score) for score in scores]
+        entry["semantics"] = {}
+        pairs = match(scene, found, compared, info, entry["level"]) if semantics.groups else None
+        if pairs is not None:
+            bits = spent_until(report["spending"], entry["level"])
+            compared_groups = semantics.compare(found, shown, pairs)
+            entry["semantics"] = level_json(compared_groups, pairs, bits)
         report["levels"].append(entry)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
         print_table(report)
+        if report["spending"]:
+            print_spending(report["spending"])
+        print_semantics(report)
     if plot:
         write_plot(plot, report, force)
 
@@ -137,15 +175,23 @@ def _choose(
     return cameras
 
 
+def _spending(path: Path, count: int) -> list[dict[str, Any]]:
+    if _is_ply(path):
+        return []
+    from csgs_codec.decoder.spending import count_bits
+
+    return spending_json(count_bits(path), count)
+
+
 def _levels(
     path: Path, level: int | None, count: int, report: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], Scene]]:
+) -> Iterator[tuple[dict[str, Any], Scene, Probe | None]]:
     """What to compare: the levels of a file, or a PLY as if it were one level."""
     if _is_ply(path):
         if level is not None:
             raise UnsupportedError("a PLY has no levels", file=str(path))
         scene, size = read_ply(path), path.stat().st_size
-        yield _entry(None, size, scene.count, count), scene
+        yield _entry(None, size, scene.count, count), scene, None
         return
     from csgs_codec.decoder import decode
     from csgs_codec.describe import probe
@@ -161,7 +207,7 @@ def _levels(
         scene = decode(path, number, allow_truncated=True)
         found = info.levels[number - 1]
         groups = {"groups": list(found.groups)}
-        yield _entry(number, found.end, scene.count, count) | groups, scene
+        yield _entry(number, found.end, scene.count, count) | groups, scene, info
 
 
 def _is_ply(path: Path) -> bool:

@@ -66,6 +66,8 @@ class Probe:
     version : str
     gaussians : int
     layers : int
+    grid_step : float
+        Size of the cells of positions, in the units of the PLY.
     encoder : str
     properties : tuple of (name, dtype)
     groups, levels, tiles
@@ -81,6 +83,7 @@ class Probe:
     version: str
     gaussians: int
     layers: int
+    grid_step: float
     encoder: str
     properties: tuple[tuple[str, str], ...]
     groups: tuple[GroupInfo, ...]
@@ -157,6 +160,7 @@ def _describe(parser: Parser, size: int) -> Probe:
         version=f"{VERSION[0]}.{VERSION[1]}",
         gaussians=header.gaussians,
         layers=header.layers,
+        grid_step=header.grid_step,
         encoder=manifest.encoder,
         properties=manifest.properties,
         groups=groups,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,8 @@ from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.bits import BitReader
 from csgs_codec.numerics.rans import RansDecoder
 from csgs_codec.numerics.tables import FrequencyTables
+
+Observe = Callable[[int, RansDecoder, BitReader], None]
 
 
 @dataclass
@@ -53,6 +56,7 @@ def decode_chunk(
     pass_: Pass,
     fields: FieldReader,
     groups: tuple[int, ...] | None = None,
+    observe: Observe | None = None,
 ) -> None:
     """Decode a chunk into ``tile``.
 
@@ -67,6 +71,8 @@ def decode_chunk(
     groups : tuple of int, optional
         The first groups of the pass, if only they are wanted: what follows is neither decoded nor
         checked.
+    observe : callable, optional
+        Given the group and the streams before and behind each group.
 
     Raises
     ------
@@ -77,7 +83,11 @@ def decode_chunk(
     bits = BitReader(fields.raw(fields.remaining))
     wanted = pass_.groups if groups is None else groups
     for group in wanted:
+        if observe:
+            observe(group, rans, bits)
         _decode_group(tools, tile, pass_.layer, group, rans, bits)
+        if observe:
+            observe(group, rans, bits)
     if wanted == pass_.groups:
         rans.finish()
         bits.finish()

@@ -89,7 +89,7 @@ def cells(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     places %= 2 ** np.array([9, 7, 8])
     keys = morton.encode_keys(places, (9, 7, 8))
     order = np.argsort(keys, kind="stable")
-    return keys[order], places[order]
+    return keys[order], places[order].astype(np.int32)
 
 
 def positions() -> bytes:

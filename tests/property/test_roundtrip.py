@@ -130,10 +130,12 @@ def test_labels(count: int, known: int, classes: int, seed: int) -> None:
     """Neighbours as the codec finds them; sizes of the palette on both sides of a table's 256."""
     rng = np.random.default_rng(seed)
     bits = (5, 5, 5)
-    cells = [rng.integers(0, 32, (n, 3)) for n in (count, known)]
-    keys = [morton.encode_keys(c, bits) for c in cells]
+    cells = [rng.integers(0, 32, (n, 3)).astype(np.int32) for n in (count, known)]
+    keys = [np.sort(morton.encode_keys(c, bits)) for c in cells]
+    cells = [morton.decode_cells(k, bits) for k in keys]
     found = find_neighbours(keys[0], cells[0], keys[1], cells[1])
-    target, labels = (rng.integers(0, classes, n).astype(np.int32) for n in (count, known))
+    target, labels = (rng.integers(0, classes, max(n, 1)).astype(np.int32) for n in (count, known))
+    target = target[:count]
     coding = fit_labels(np.arange(classes), [(target, labels, found)])
     rans, plain = RansEncoder(), BitWriter()
     encode_labels(coding, target, labels, found, rans, plain)

@@ -182,6 +182,7 @@ def make_header(**changes: object) -> Header:
         grid_step=0.01,
         unit_offset=(1, 2, 3),
         unit_shift=4,
+        rounds=(5, 2),
         groups=(
             GroupDeclaration(GroupKind.POSITION, 3, 3),
             GroupDeclaration(GroupKind.SH, 30, 45),

@@ -17,7 +17,7 @@ from csgs_codec.decoder import parse
 from csgs_codec.decoder.chunk import silent_rows
 from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder import partition
-from csgs_codec.hyperprior.contexts import build_inputs
+from csgs_codec.hyperprior.contexts import LayerContext
 from csgs_codec.scene import PlyLayout
 from tests import scenes
 from tests.conftest import semantic_scene
@@ -149,7 +149,8 @@ def test_quantised_values_are_near(file: File) -> None:
                 step_q6 = STEP_Q6[classes[heard] + LARGEST_CLASS][:, None]
                 within = np.abs(values - 64.0 * wanted) <= 0.5 * step_q6 + ROUNDING_Q6
                 network = tools.networks[number]
-                inputs = build_inputs(network.layout, tile, layer, classes.astype(np.int8))
+                context = LayerContext(network.layout, tile, layer, classes.astype(np.int8))
+                inputs = context.inputs(slice(None))
                 scale = network.predict(inputs, classes.astype(np.int8))[1][heard]
                 far = np.abs(values - 64.0 * wanted) > 2.0 * step_q6 + ROUNDING_Q6
                 assert not far[scale > 0].any(), declared.kind

@@ -9,7 +9,7 @@ from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import GroupDeclaration, Header, Pass, Tiles
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.errors import CorruptError
-from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, build_inputs
+from csgs_codec.hyperprior.contexts import ContextChannels, ContextLayout, LayerContext
 from csgs_codec.hyperprior.network import GroupNetwork
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.numerics.mlp import IntegerMlp, Layer
@@ -31,6 +31,7 @@ def make_tile(seed: int = 70) -> Tile:
         grid_step=1.0,
         unit_offset=(110, 190, 300),
         unit_shift=1,
+        rounds=(3, 2, 1),
         groups=(
             GroupDeclaration(GroupKind.POSITION, 3, 3),
             GroupDeclaration(GroupKind.SCALE, 3, 3),
@@ -61,6 +62,16 @@ LAYOUT = ContextLayout(
 )
 
 
+def all_inputs(layout: ContextLayout, tile: Tile, layer: int, classes: np.ndarray) -> np.ndarray:
+    """Inputs of a whole layer, put together from its rounds."""
+    context = LayerContext(layout, tile, layer, classes)
+    found = np.empty((COUNTS[layer], layout.width), np.uint8)
+    for part in tile.rounds(layer):
+        found[part] = context.inputs(part)
+    assert np.array_equal(found, context.inputs(slice(None)))
+    return found
+
+
 def to_eight_bits(value: int, centre: int, shift: int) -> int:
     moved = value - centre
     if shift:
@@ -84,7 +95,7 @@ def test_inputs_are_what_the_layout_says(backend: str, layer: int) -> None:
     tile = make_tile()
     rows = tile.rows(layer)
     classes = np.random.default_rng(71).integers(-8, 9, COUNTS[layer]).astype(np.int8)
-    found = build_inputs(LAYOUT, tile, layer, classes)
+    found = all_inputs(LAYOUT, tile, layer, classes)
     assert found.shape == (COUNTS[layer], LAYOUT.width)
     assert found.dtype == np.uint8
     waves = encode_positions(unit_positions(tile, layer), 3)
@@ -105,12 +116,12 @@ def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for name in ("numba", "numpy"):
         use_backend(monkeypatch, name)
-        found.append(build_inputs(LAYOUT, make_tile(), 1, np.zeros(60, np.int8)))
+        found.append(all_inputs(LAYOUT, make_tile(), 1, np.zeros(60, np.int8)))
     assert np.array_equal(found[0], found[1])
 
 
 def test_layout_of_nothing(backend: str) -> None:
-    assert build_inputs(ContextLayout(), make_tile(), 1, np.zeros(60, np.int8)).shape == (60, 0)
+    assert all_inputs(ContextLayout(), make_tile(), 1, np.zeros(60, np.int8)).shape == (60, 0)
 
 
 def test_positions_are_clipped_to_16_bits() -> None:
@@ -118,7 +129,7 @@ def test_positions_are_clipped_to_16_bits() -> None:
     tile = make_tile()
     assert (unit_positions(tile, 1)[:, :2] == 0).any()
     for octaves in (2, 4, 1):  # the tile keeps the longest for the others
-        shown = build_inputs(ContextLayout(octaves=octaves), tile, 1, np.zeros(60, np.int8))
+        shown = all_inputs(ContextLayout(octaves=octaves), tile, 1, np.zeros(60, np.int8))
         assert np.array_equal(shown, encode_positions(unit_positions(tile, 1), octaves))
 
 

@@ -58,6 +58,7 @@ MAY_BE_HEAVY = {
     "render": {"torch", "gsplat"},
     "semantics": {"torch"},
     "io": {"torch"},
+    "metrics": {"scipy"},
 }
 
 

@@ -13,6 +13,8 @@ from csgs_codec.hyperprior.neighbours import (
     Neighbours,
     distance_code,
     find_neighbours,
+    layer_neighbours,
+    round_slices,
 )
 from csgs_codec.numerics.morton import encode_keys
 from tests.backends import use_backend
@@ -25,7 +27,7 @@ def make_points(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     cells = np.random.default_rng(seed).integers(0, 6, (n, 3)) * 8
     keys = encode_keys(cells, BITS)
     order = np.argsort(keys, kind="stable")
-    return keys[order], cells[order]
+    return keys[order], cells[order].astype(np.int32)
 
 
 def reference(
@@ -47,17 +49,33 @@ def reference(
     return rows, squares
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 5])
 @pytest.mark.parametrize(("count", "known"), [(1, 1), (5, 2), (40, 3), (100, 60), (300, 1000)])
-def test_neighbours_are_the_nearest_of_the_window(backend: str, count: int, known: int) -> None:
-    keys, cells = make_points(count, 60)
-    first, second = make_points(known // 2, 61), make_points(known - known // 2, 62)
-    earlier_keys = np.concatenate([first[0], second[0]])
-    earlier = np.concatenate([first[1], second[1]])
-    found = find_neighbours(keys, cells, earlier_keys, earlier)
-    rows, squares = reference(keys, cells, earlier_keys, earlier)
-    assert found.row.tolist() == rows
-    codes = np.where(np.array(rows) == MISSING, MISSING_DISTANCE, distance_code(np.array(squares)))
-    assert found.distance.tolist() == codes.tolist()
+def test_neighbours_are_the_nearest_of_the_window(
+    backend: str, count: int, known: int, rounds: int
+) -> None:
+    points = [make_points(n, 60 + n) for n in (known // 2, known - known // 2, count)]
+    keys, cells = (np.concatenate(part) for part in zip(*points, strict=True))
+    found = layer_neighbours(keys, cells, known, rounds)
+    decoded = list(range(known))
+    for part in round_slices(rounds):
+        own = np.arange(known, known + count)[part]
+        rows, squares = reference(keys[own], cells[own], keys[decoded], cells[decoded])
+        absolute = [[MISSING if r == MISSING else decoded[r] for r in row] for row in rows]
+        assert found.row[part].tolist() == absolute
+        far = np.array(rows).reshape(-1, NEIGHBOURS) == MISSING
+        codes = np.where(far, MISSING_DISTANCE, distance_code(np.array(squares).reshape(far.shape)))
+        assert found.distance[part].tolist() == codes.tolist()
+        decoded = sorted(decoded + own.tolist())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 100])
+@pytest.mark.parametrize("rounds", range(1, 9))
+def test_rounds_take_every_place_once(count: int, rounds: int) -> None:
+    places = [np.arange(count)[part].tolist() for part in round_slices(rounds)]
+    assert len(places) == rounds
+    assert sorted(place for round_ in places for place in round_) == list(range(count))
+    assert places[0] == list(range(0, count, 2 ** (rounds - 1)))
 
 
 def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:

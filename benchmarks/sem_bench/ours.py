@@ -1,0 +1,47 @@
+"""Our codec on features: the one place that says with which options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from csgs_codec import EncodeOptions, Scene, decode, encode
+from csgs_codec.decoder.spending import count_bits
+from csgs_codec.schema import Role
+from sem_bench.coders import F64
+from sem_bench.scene import Subject
+
+OURS = "csgs_codec"
+_LIGHT = {Role.POSITION, Role.SCALE, Role.OPACITY, Role.SEMANTIC, Role.ID}
+
+
+def settings(full: bool) -> Iterator[tuple[str, EncodeOptions]]:
+    """Options of the points of our curve, with what the table calls them."""
+    for quality in (40.0, 50.0, 60.0, 70.0, 80.0, 90.0):
+        yield f"quality {quality:g}", EncodeOptions(quality=quality, order="keep", look=full)
+
+
+def reduced(subject: Subject, full: bool) -> Scene:
+    """The scene that is encoded: all of it, or only what features are foretold from.
+
+    Without scales the grid of positions would be far coarser than in a whole file, and features
+    would cost more.
+    """
+    if full:
+        return subject.scene
+    kept = {name for g in subject.groups if g.role in _LIGHT for name in g.columns}
+    return Scene({n: c for n, c in subject.scene.columns.items() if n in kept})
+
+
+def code(subject: Subject, options: EncodeOptions, full: bool) -> tuple[float, F64]:
+    """Bytes of the semantic group (values, quantiser and network) and what is decoded of it."""
+    data = encode(reduced(subject, full), options).data
+    own = subject.group.name
+    bits = sum(
+        level.group(name)
+        for level in count_bits(data)
+        for name in {*level.data, *level.model}
+        if name == own or name.startswith(f"{own} ")  # such as its sentinels
+    )
+    return bits / 8, np.asarray(decode(data).stack(subject.group.columns))
