@@ -40,7 +40,6 @@ SINGLE_KINDS = (
     GroupKind.SCALE,
     GroupKind.POSITION_FINE,
     GroupKind.ROTATION,
-    GroupKind.SENSITIVITY,
 )
 
 

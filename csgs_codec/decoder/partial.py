@@ -89,7 +89,7 @@ def _inputs(tools: Tools, group: int) -> set[int]:
         rule = tools.codings[group].rule
     if rule is not None and not rule.constant:
         kinds = [declared.kind for declared in tools.header.groups]
-        found |= {kinds.index(kind) for kind in _RULE_KINDS if kind in kinds}
+        found |= {number for number, kind in enumerate(kinds) if kind in _RULE_KINDS}
     if group in tools.networks:
         found |= {channels.group for channels in tools.networks[group].layout.own}
     if group in tools.sentinels:

@@ -196,7 +196,7 @@ def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayo
     own = tuple(
         _normalised(scene, earlier, OWN_CHANNELS)
         for earlier in range(group)
-        if inputs.own and declared[earlier].kind in _OWN_KINDS
+        if inputs.own and _is_context(declared[earlier].kind, declared[group].kind)
     )
     return ContextLayout(
         octaves=OCTAVES if inputs.position else 0,
@@ -206,6 +206,11 @@ def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayo
         own=own,
         step_class=inputs.own and not scene.tools.codings[group].rule.constant,
     )
+
+
+def _is_context(earlier: GroupKind, kind: GroupKind) -> bool:
+    """Semantics look at everything but SH, so that they can be decoded without."""
+    return earlier in _OWN_KINDS and not (earlier is GroupKind.SH and kind is GroupKind.SEMANTIC)
 
 
 def _normalised(scene: CodedScene, group: int, most: int) -> ContextChannels:

@@ -264,21 +264,30 @@ class _Encoder:
         elif planned.coding is not None:
             tools.codings[index] = planned.coding
             self._refit(planned.kind, rows)
-            if planned.kind is GroupKind.SENSITIVITY:
+            if planned.signal is not None:
+                latents = planned.coding.latents(planned.signal)
+            elif planned.kind is GroupKind.SENSITIVITY:
                 latents = planned.coding.latents(self._appearance.features[:, 4:])
             else:
                 latents = planned.coding.latents(self._scene.stack(planned.columns))
             if planned.silent is not None:
-                tools.sentinels[index] = index - 1
+                tools.sentinels[index] = self._sentinels_of(index)
                 latents[planned.silent] = 0.0
             per_tile = [latents[r] for r in rows]
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
             error = self._options.fineness.error
-            cost = self._appearance.cost(planned.kind, planned.coding.step, error)
+            cost = planned.weights
+            if cost is None:
+                cost = self._appearance.cost(planned.kind, planned.coding.step, error)
             weights = None if cost is None else [cost[r] for r in rows]
             weights = self._bounds.weights(planned.name, weights, rows)
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
+
+    def _sentinels_of(self, index: int) -> int:
+        """The last sentinel group before a group."""
+        kinds = [planned.kind for planned in self._script.groups[:index]]
+        return max(place for place, kind in enumerate(kinds) if kind is GroupKind.SENTINEL)
 
     def _refit(self, kind: GroupKind, rows: list[NDArray[np.int64]]) -> None:
         """Let colours that are coded next make up for what is lost so far."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from csgs_codec.container.objects import ObjectTable
 from csgs_codec.encoder.bounds import check_max_error
+from csgs_codec.encoder.meaning import SemanticMetric
 from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError, UsageError
 from csgs_codec.render.cameras import Camera
@@ -64,6 +65,10 @@ class EncodeOptions:
         Whether the last level holds every value bit for bit; ``nan`` does not matter then.
     max_error : mapping of str to float or str
         Largest error of each group in the last level; see :mod:`csgs_codec.encoder.bounds`.
+    semantic_quality : float, optional
+        Quality of semantic features; that of the rest by default.
+    semantic_metric : {'cosine', 'l2'} or Head
+        How users compare features, hence what their errors cost.
     attachments : mapping of str to bytes
         Files to carry, by name.
     objects : ObjectTable, optional
@@ -87,6 +92,8 @@ class EncodeOptions:
     psnr: float | None = None
     lossless: bool = False
     max_error: Mapping[str, float | str] = field(default_factory=dict)
+    semantic_quality: float | None = None
+    semantic_metric: SemanticMetric = "cosine"
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     objects: ObjectTable | None = None
     object_table: bool = True
@@ -94,6 +101,8 @@ class EncodeOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise UnsupportedError(f"quality {self.quality} is outside 1 to 100")
+        if self.semantic_quality is not None and not 1 <= self.semantic_quality <= 100:
+            raise UnsupportedError(f"quality {self.semantic_quality} is outside 1 to 100")
         if self.size is not None and self.psnr is not None:
             raise UnsupportedError("size and psnr contradict each other")
         if (self.size is not None and self.size < 1) or (self.psnr is not None and self.psnr <= 0):
@@ -107,9 +116,19 @@ class EncodeOptions:
     @property
     def step_factor(self) -> float:
         """Factor on every quantiser step."""
-        return float(2.0 ** ((75.0 - self.quality) / 12.5))
+        return _factor(self.quality)
+
+    @property
+    def semantic_factor(self) -> float:
+        """Factor on the steps of semantic features."""
+        own = self.semantic_quality
+        return self.step_factor if own is None else _factor(own)
 
     @property
     def fineness(self) -> Fineness:
         """Steps that the quality asks for."""
         return Fineness(self.step_factor, _ERROR_AT_75 * self.step_factor**2)
+
+
+def _factor(quality: float) -> float:
+    return float(2.0 ** ((75.0 - quality) / 12.5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder.parser import FINE_BITS_MAX
 from csgs_codec.encoder.appearance import PROXY_STEPS, Appearance
+from csgs_codec.encoder.meaning import FEATURE_STEP, without_negligible
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role
 
@@ -25,10 +26,8 @@ KIND_OF_ROLE = {
     Role.DC: GroupKind.DC,
     Role.SH: GroupKind.SH,
     Role.FEATURE: GroupKind.FEATURE,
-    Role.SEMANTIC: GroupKind.SEMANTIC,
 }
 
-FEATURE_STEP = 0.3
 POSITION_STEP = 0.2
 _LARGEST_CELL = 2.0
 _MOST_CELLS = 2.0**21 - 2.0
@@ -43,7 +42,6 @@ _CLASS_LIMITS = {
     GroupKind.SH: (-6, 8),
 }
 _LARGEST_STEP = {GroupKind.OPACITY: 1.0, GroupKind.SCALE: 0.35, GroupKind.ROTATION: 0.5}
-_NEGLIGIBLE_SPREAD = 0.15
 _BASIS_BITS = {GroupKind.SH: 8, GroupKind.DC: 10}
 _RULE_SHIFT = 16
 _RIDGE = 0.02
@@ -108,7 +106,6 @@ def plan_group(
     appearance: Appearance,
     codings: dict[GroupKind, GroupCoding],
     fineness: Fineness,
-    silent: NDArray[np.bool_] | None,
 ) -> GroupCoding:
     """Choose the quantiser of a residual-coded group.
 
@@ -121,14 +118,10 @@ def plan_group(
     codings : dict
         Quantisers of the groups before.
     fineness : Fineness
-    silent : ndarray of bool, optional
-        Rows that are not coded and must not influence the transform.
     """
     kind = KIND_OF_ROLE[group.role]
     columns = scene.stack(group.columns)
     weights = appearance.weights
-    if silent is not None and not silent.all():
-        columns, weights = columns[~silent], weights[~silent]
     step = appearance.base_step(kind, fineness.error)
     if step is None:
         step = PROXY_STEPS.get(kind, FEATURE_STEP * _spread(columns)) * fineness.factor
@@ -140,7 +133,7 @@ def plan_group(
         metric = _sh_metric(appearance, columns.shape[1]) if kind is GroupKind.SH else None
         bits = _BASIS_BITS.get(kind, 10)
         whole = LinearTransform.fit(columns, heavy, columns.shape[1], bits, metric)
-        transform = _without_negligible(whole, columns, heavy, step)
+        transform = without_negligible(whole, columns, heavy, step)
     values = warp(kind, transform, columns)
     if kind is GroupKind.SCALE:
         centre = np.full(values.shape[1], np.median(values), np.float32)
@@ -163,16 +156,6 @@ def _sh_metric(appearance: Appearance, width: int) -> F64 | None:
         return None
     bands = appearance.sensitivity.directions[1:, 1:]
     return np.asarray(np.kron(np.eye(3), bands + _RIDGE * np.eye(len(bands))), np.float64)
-
-
-def _without_negligible(
-    whole: LinearTransform, columns: F64, weights: F64, step: float
-) -> LinearTransform:
-    """Drop the last components whose spread is well below what quantising them would add."""
-    squared = whole.forward(columns) ** 2
-    spread = np.sqrt(weights @ squared / weights.sum())
-    kept = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
-    return replace(whole, basis_q=whole.basis_q[:kept])
 
 
 def _spread(columns: F64) -> float:

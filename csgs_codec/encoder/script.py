@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
+from csgs_codec.encoder.meaning import feature_coding, judge, signal_coding
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.plan import KIND_OF_ROLE, plan_group, sensitivity_coding
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, sentinel_labels
@@ -36,7 +37,11 @@ class Planned:
     labels : ndarray of int64, optional
         Values of a label group, by scene row.
     silent : ndarray of bool, optional
-        Rows of a residual-coded group that the sentinel group just before it holds.
+        Rows of a residual-coded group that the sentinel group before it holds.
+    signal : ndarray of float64, shape (n, 2), optional
+        Values of a SENSITIVITY group that serves semantic features.
+    weights : ndarray of float64, shape (n,), optional
+        What a squared error of one base step of semantic features costs each Gaussian.
     """
 
     kind: GroupKind
@@ -45,6 +50,8 @@ class Planned:
     coding: GroupCoding | None = None
     labels: NDArray[np.int64] | None = None
     silent: NDArray[np.bool_] | None = None
+    signal: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     @property
     def declaration(self) -> GroupDeclaration:
@@ -136,19 +143,18 @@ class _Planner:
         return Planned(GroupKind.SENSITIVITY, "sensitivity", coding=coding)
 
     def residual(self, groups: Iterable[Group]) -> list[Planned]:
-        return [self._residual(group, None) for group in groups]
+        return [self._residual(group) for group in groups]
 
-    def _residual(self, group: Group, silent: NDArray[np.bool_] | None) -> Planned:
-        if len(group.columns) > MAX_CHANNELS:
-            raise PlyError(f"group {group.name} has more than {MAX_CHANNELS} properties")
+    def _residual(self, group: Group) -> Planned:
+        self._check_width(group)
         kind = KIND_OF_ROLE[group.role]
         coding = plan_group(
-            group, self._scene, self._appearance, self._codings, self._options.fineness, silent
+            group, self._scene, self._appearance, self._codings, self._options.fineness
         )
-        heard = np.ones(self._scene.count, bool) if silent is None else ~silent
+        heard = np.ones(self._scene.count, np.bool_)
         coding = self._bounds.tighten(group, coding, self._scene.stack(group.columns), heard)
         self._codings[kind] = coding
-        return Planned(kind, group.name, group.columns, coding, silent=silent)
+        return Planned(kind, group.name, group.columns, coding)
 
     def labels(self, groups: Iterable[Group]) -> list[Planned]:
         planned = []
@@ -158,14 +164,47 @@ class _Planner:
         return planned
 
     def semantic(self, groups: Iterable[Group]) -> list[Planned]:
-        """Each semantic group, behind a sentinel group where whole rows are 0 or -1."""
+        """Each semantic group, behind its sentinels and the steps of its Gaussians, if any.
+
+        Sentinels are whole rows of 0 or -1.
+        """
         planned = []
         for group in groups:
-            sentinels = sentinel_labels(self._scene.stack(group.columns))
-            silent = None
+            features = self._scene.stack(group.columns)
+            sentinels = sentinel_labels(features)
+            heard, silent = np.ones(len(features), np.bool_), None
             if sentinels is not None:
                 name = f"{group.name} sentinels"
                 planned.append(Planned(GroupKind.SENTINEL, name, labels=sentinels))
                 silent = sentinels != ORDINARY
-            planned.append(self._residual(group, silent))
+                heard = heard if silent.all() else ~silent
+            planned += self._meaning(group, features, heard, silent)
         return planned
+
+    def _meaning(
+        self,
+        group: Group,
+        features: NDArray[np.float64],
+        heard: NDArray[np.bool_],
+        silent: NDArray[np.bool_] | None,
+    ) -> list[Planned]:
+        self._check_width(group)
+        meaning = judge(features[heard], self._options.semantic_metric)
+        whole = replace(meaning, octaves=np.zeros(len(features)))
+        whole.octaves[heard] = meaning.octaves
+        factor = self._options.semantic_factor
+        coding = feature_coding(features[heard], meaning, factor, meaning.uneven)
+        coding = self._bounds.tighten(group, coding, features, heard)
+        planned = []
+        if meaning.uneven:
+            name, signal = f"{group.name} precision", whole.signal
+            kind, precision = GroupKind.SENSITIVITY, signal_coding()
+            planned.append(Planned(kind, name, coding=precision, signal=signal))
+        kind, columns = GroupKind.SEMANTIC, group.columns
+        weights = whole.cost
+        features_ = Planned(kind, group.name, columns, coding, silent=silent, weights=weights)
+        return [*planned, features_]
+
+    def _check_width(self, group: Group) -> None:
+        if len(group.columns) > MAX_CHANNELS:
+            raise PlyError(f"group {group.name} has more than {MAX_CHANNELS} properties")

@@ -51,7 +51,6 @@ class Tile:
         self._values: dict[int, I32] = {}
         self._neighbours: dict[int, Neighbours] = {}
         self._encoded_positions = (-1, np.zeros((0, 0), np.uint8))
-        self._group_of = {group.kind: i for i, group in enumerate(header.groups)}
 
     def rows(self, layer: int) -> slice:
         """Rows of a layer."""
@@ -128,8 +127,9 @@ class Tile:
         """Features of step classes: what was coded before ``group``."""
 
         def decoded(kind: GroupKind) -> I32 | None:
-            found = self._group_of.get(kind)
-            return None if found is None or found >= group else self.values(found)[rows]
+            known = self._header.groups[:group]
+            found = [number for number, declared in enumerate(known) if declared.kind is kind]
+            return self.values(found[-1])[rows] if found else None
 
         scales, opacity = decoded(GroupKind.SCALE), decoded(GroupKind.OPACITY)
         sensitivity = decoded(GroupKind.SENSITIVITY)

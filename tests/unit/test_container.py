@@ -207,7 +207,7 @@ def test_header_survives_writing() -> None:
     header = make_header()
     assert reread(header) == header
     assert header.passes[-1].exact
-    empty = make_header(gaussians=0, layers=1, tiles=0, groups=(), passes=())
+    empty = make_header(gaussians=0, layers=1, rounds=(1,), tiles=0, groups=(), passes=())
     assert reread(empty) == empty
 
 

@@ -1,0 +1,138 @@
+"""What an error of semantic features costs, under the measure that their users take.
+
+``cosine``: features are compared by angle, so a Gaussian's error counts relative to its length.
+``l2``: every error counts the same. A :class:`~csgs_codec.semantics.heads.Head`: features are
+classified, so errors count by what they do to differences of logits, relative to the margin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csgs_codec.attributes.coding import GroupCoding
+from csgs_codec.attributes.steps import StepRule
+from csgs_codec.attributes.transform import LinearTransform
+from csgs_codec.container.kinds import GroupKind
+from csgs_codec.semantics.heads import Head
+
+F64 = NDArray[np.float64]
+SemanticMetric = Literal["cosine", "l2"] | Head
+
+FEATURE_STEP = 0.3
+_LOGIT_STEP = 0.25
+_REACH = 3.0
+_RIDGE = 0.01
+_LEAST_SPREAD = 0.3
+_LEAST_WIDTH = 4
+_SIGNAL_STEP = 0.4
+_CLASS_LIMIT = 6
+_RULE_SHIFT = 16
+_BASIS_BITS = 10
+_NEGLIGIBLE_SPREAD = 0.15
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How finely the features of each Gaussian should be quantised.
+
+    Attributes
+    ----------
+    step : float
+        Step of a typical Gaussian at quality 75, in units of ``metric``.
+    octaves : ndarray of float64, shape (n,)
+        Log2 of each Gaussian's own step relative to that.
+    metric : ndarray of float64, shape (width, width), optional
+        What squared errors of features count.
+    """
+
+    step: float
+    octaves: F64
+    metric: F64 | None = None
+
+    @property
+    def uneven(self) -> bool:
+        """Whether sending each Gaussian's own step pays."""
+        wide = self.metric is None or len(self.metric) >= _LEAST_WIDTH
+        return wide and float(self.octaves.std()) > _LEAST_SPREAD
+
+    @property
+    def cost(self) -> F64:
+        """What a squared error of one base step costs each Gaussian, 1 where it is just right."""
+        return np.asarray(np.exp2(-2.0 * self.octaves))
+
+    @property
+    def signal(self) -> F64:
+        """What a SENSITIVITY group sends, shape (n, 2)."""
+        return np.column_stack([self.octaves, np.zeros(len(self.octaves))])
+
+
+def signal_coding() -> GroupCoding:
+    """Quantiser of the steps that are sent."""
+    return GroupCoding(GroupKind.SENSITIVITY, _SIGNAL_STEP, np.zeros(2, np.float32))
+
+
+def feature_coding(features: F64, meaning: Meaning, factor: float, signalled: bool) -> GroupCoding:
+    """Choose transform, step and step rule of a semantic group.
+
+    Parameters
+    ----------
+    features : ndarray of float64, shape (n, width)
+        Of the rows that are coded, at least one.
+    meaning : Meaning
+    factor : float
+        On the step of quality 75.
+    signalled : bool
+        Whether a SENSITIVITY group with :attr:`Meaning.signal` stands just before.
+    """
+    step = meaning.step * factor
+    even = np.ones(len(features))
+    width = features.shape[1]
+    whole = LinearTransform.fit(features, even, width, _BASIS_BITS, meaning.metric)
+    transform = without_negligible(whole, features, even, step)
+    centre = np.median(transform.forward(features), axis=0).astype(np.float32)
+    rule = StepRule()
+    if signalled:
+        per_unit = round(2.0 * _SIGNAL_STEP / 64.0 * (1 << _RULE_SHIFT))
+        coefficients = (0, 0, 0, 0, per_unit, 0)
+        rule = StepRule(0, coefficients, _RULE_SHIFT, -_CLASS_LIMIT, _CLASS_LIMIT)
+    return GroupCoding(GroupKind.SEMANTIC, step, centre, rule, transform)
+
+
+def without_negligible(
+    whole: LinearTransform, columns: F64, weights: F64, step: float
+) -> LinearTransform:
+    """Drop the last components whose spread is well below what quantising them would add."""
+    squared = whole.forward(columns) ** 2
+    spread = np.sqrt(weights @ squared / weights.sum())
+    kept = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
+    return replace(whole, basis_q=whole.basis_q[:kept])
+
+
+def judge(features: F64, metric: SemanticMetric) -> Meaning:
+    """Judge the features of a group, shape (n, width), by a metric.
+
+    A head of another width than the features counts as ``cosine``.
+    """
+    lengths = np.linalg.norm(features, axis=1)
+    typical = float(np.sqrt(np.mean(features * features))) or 1.0
+    even = np.zeros(len(features))
+    if metric == "l2":
+        return Meaning(FEATURE_STEP * typical, even)
+    if isinstance(metric, Head) and metric.width == features.shape[1] and metric.classes > 1:
+        differences = metric.weight - metric.weight.mean(axis=0)
+        logits = differences.T @ differences
+        ridge = _RIDGE * np.trace(logits) / len(logits)
+        margins = metric.margins(features)
+        step = _LOGIT_STEP * float(np.median(margins))
+        return Meaning(step, _octaves(margins), logits + ridge * np.eye(len(logits)))
+    return Meaning(FEATURE_STEP * typical, _octaves(lengths))
+
+
+def _octaves(values: F64) -> F64:
+    """Log2 relative to the median, within reach."""
+    middle = float(np.median(values[values > 0])) if (values > 0).any() else 1.0
+    return np.clip(np.log2(np.maximum(values, 1e-30) / middle), -_REACH, _REACH)
