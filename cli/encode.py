@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from csgs_codec.cli.common import (
@@ -22,6 +23,10 @@ from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import read_ply
 from csgs_codec.io.sidecars import join
 from csgs_codec.render.cameras import read_cameras
+from csgs_codec.semantics.heads import read_head
+
+if TYPE_CHECKING:
+    from csgs_codec.encoder.meaning import SemanticMetric
 
 PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 
@@ -33,6 +38,12 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
               help="75 by default, 50 with --lossless; 12.5 points halve every step.")  # fmt: skip
 @click.option("--semantic", metavar="REGEX", multiple=True,
               help="Treat the matching float properties as one semantic group.")  # fmt: skip
+@click.option("--semantic-quality", type=click.FloatRange(1, 100),
+              help="Quality of semantic features; that of the rest by default.")  # fmt: skip
+@click.option("--semantic-metric", default="cosine", show_default=True,
+              metavar="cosine|l2|classifier:HEAD",
+              help="How features will be compared. A HEAD (.npz, .safetensors, .pth) is attached, "
+              "and precision goes where its classes are close.")  # fmt: skip
 @click.option("--id", "ids", metavar="REGEX", multiple=True,
               help="Treat each matching property of whole numbers as ids.")  # fmt: skip
 @click.option("--merge", metavar="FILE[:NAME]", multiple=True,
@@ -72,6 +83,8 @@ def main(
     target: Path,
     quality: float | None,
     semantic: tuple[str, ...],
+    semantic_quality: float | None,
+    semantic_metric: str,
     ids: tuple[str, ...],
     merge: tuple[str, ...],
     attach: tuple[Path, ...],
@@ -114,12 +127,16 @@ def main(
         raise UnsupportedError(
             f"encoding needs {error.name}: pip install 'csgs_codec[encode]'"
         ) from error
+    metric, head = _metric(semantic_metric)
+    attached = [*attach, head] if head is not None and head not in attach else attach
     joined = join(read_ply(source), merge)
     options = EncodeOptions(
         quality=quality or (LOSSLESS_QUALITY if lossless else PRESETS[preset or "web"]),
         semantic=(*joined.semantic, *semantic),
         ids=(*joined.ids, *ids),
-        attachments=read_files(attach),
+        semantic_quality=semantic_quality,
+        semantic_metric=metric,
+        attachments=read_files(attached),
         objects=read_names_file(objects) if objects else None,
         object_table=not no_objects,
         nan=nan,
@@ -150,6 +167,19 @@ def main(
         click.echo(json.dumps(report, indent=2))
     else:
         print_report(report)
+
+
+def _metric(text: str) -> tuple[SemanticMetric, Path | None]:
+    """Parse ``--semantic-metric``; the second value is the file of a head."""
+    kind, _, name = text.partition(":")
+    if text in ("cosine", "l2"):
+        return text, None  # type: ignore[return-value]
+    if kind != "classifier" or not name:
+        raise click.UsageError(f"--semantic-metric is cosine, l2 or classifier:HEAD, not {text!r}")
+    path = Path(name)
+    if not path.is_file():
+        raise click.UsageError(f"--semantic-metric: there is no file {name!r}")
+    return read_head(path), path
 
 
 class _Progress:

@@ -112,7 +112,7 @@ def main(
     gaussians = RenderGaussians.from_scene(scene)
     cameras = _choose(gaussians, camera_file, split, views)
     semantics = semantic_reference(
-        scene, gaussians, cameras, camera_file, head, masks, ignore_label
+        scene, gaussians, cameras, camera_file, head, compared, masks, ignore_label
     )
     reference = Reference(gaussians, cameras, np.full(3, background == "white", np.float32))
     report: dict[str, Any] = {

@@ -31,6 +31,7 @@ def semantic_reference(
     cameras: Sequence[Camera],
     camera_file: Path | None,
     head_file: Path | None,
+    compared: Path,
     mask_folder: Path | None,
     ignore: int | None,
 ) -> SemanticReference:
@@ -38,7 +39,7 @@ def semantic_reference(
     from csgs_codec.metrics.masks import find_masks, masks_in
     from csgs_codec.metrics.semantics import SemanticReference
 
-    heads = find_heads(head_file)
+    heads = find_heads(head_file, compared)
     masks: dict[str, Path] = {}
     if mask_folder is not None:
         if heads is None:
@@ -49,7 +50,7 @@ def semantic_reference(
     elif heads is not None and camera_file is not None:
         masks = find_masks(camera_file, cameras)
     reference = SemanticReference(scene, gaussians, cameras, heads, masks, ignore)
-    if heads is not None and not reference.heads:
+    if head_file is not None and not reference.heads:
         raise UsageError("no semantic group has the width of the head", file=str(head_file))
     if masks:
         folder = next(iter(masks.values())).parent
@@ -57,11 +58,27 @@ def semantic_reference(
     return reference
 
 
-def find_heads(head_file: Path | None) -> Head | Mapping[str, Head] | None:
-    """Return the head to judge by: the one that was named."""
-    from csgs_codec.semantics.heads import read_head
+def find_heads(head_file: Path | None, compared: Path) -> Head | Mapping[str, Head] | None:
+    """Return the head to judge by: the one that was named, else the first one in the file."""
+    from csgs_codec.errors import UnsupportedError, UsageError
+    from csgs_codec.semantics.heads import HEAD_SUFFIXES, head_from_bytes, read_head
 
-    return None if head_file is None else read_head(head_file)
+    if head_file is not None:
+        return read_head(head_file)
+    with compared.open("rb") as stream:
+        if stream.read(3) == b"ply":
+            return None
+    from csgs_codec.decoder import read_attachments
+
+    for name, data in read_attachments(compared).items():
+        if Path(name).suffix.lower() in HEAD_SUFFIXES:
+            try:
+                head = head_from_bytes(name, data)
+            except (UsageError, UnsupportedError):
+                continue
+            say(f"classes are those of the attached {name}")
+            return head
+    return None
 
 
 def match(

@@ -55,6 +55,7 @@ def encode_report(sources: Sequence[Path], rows: int, result: EncodeResult) -> d
             for level in info.levels
         ],
         "quality": result.quality,
+        "semantics": {name: vars(score) for name, score in result.semantics.items()},
         "notes": result.notes,
     }
 
@@ -73,6 +74,13 @@ def print_report(report: dict[str, Any]) -> None:
     line(f"  {'group':<22}{'bytes':>12}{'bits/Gaussian':>16}")
     for name, part in report["groups"].items():
         line(f"  {name:<22}{part['bytes']:>12,}{part['bits_per_gaussian']:>16.2f}")
+    for name, score in report["semantics"].items():
+        agreement = score["argmax_agreement"]
+        classes = "" if agreement is None else f", class kept by {100 * agreement:.2f} %"
+        line(
+            f"  {name}: angle {score['angle_mean']:.2f} degrees on average, "
+            f"{score['angle_p95']:.2f} at 95 %, {score['angle_max']:.1f} at most{classes}"
+        )
     line(f"  {'level':<8}{'Gaussians':>12}{'file size':>14}{'share':>8}")
     for level in report["levels"]:
         share = 100 * level["end"] / report["bytes"]

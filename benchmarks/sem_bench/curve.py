@@ -150,11 +150,11 @@ def measure(
             ORIGINAL, "float32", lambda: (whole * subject.scene.count, subject.features), ("raw",)
         )
     ]
-    for label, options in ours.settings(full) if with_ours else ():
+    for coder, label, options in ours.settings(subject.head, full) if with_ours else ():
         mode = "full" if full else "light"
-        key = None if state is None else (ours.OURS, state, mode, repr(options))
+        key = None if state is None else (coder, state, mode, repr(options))
         code = lambda chosen=options: ours.code(subject, chosen, full)  # noqa: E731
-        points.append(point(ours.OURS, label, code, key))
+        points.append(point(coder, label, code, key))
     order = subject.morton_order
     for coder in baselines():
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from csgs_codec import EncodeOptions, Scene, decode, encode
 from csgs_codec.decoder.spending import count_bits
 from csgs_codec.schema import Role
+from csgs_codec.semantics.heads import Head
 from sem_bench.coders import F64
 from sem_bench.scene import Subject
 
 OURS = "csgs_codec"
+FOR_THE_HEAD = "csgs_codec, for the head"
 _LIGHT = {Role.POSITION, Role.SCALE, Role.OPACITY, Role.SEMANTIC, Role.ID}
 
 
-def settings(full: bool) -> Iterator[tuple[str, EncodeOptions]]:
-    """Options of the points of our curve, with what the table calls them."""
+def settings(head: Head | None, full: bool) -> Iterator[tuple[str, str, EncodeOptions]]:
+    """Coder, label and options of the points of our curves: by angle, and for a head."""
+    common = EncodeOptions(order="keep", look=full)
     for quality in (40.0, 50.0, 60.0, 70.0, 80.0, 90.0):
-        yield f"quality {quality:g}", EncodeOptions(quality=quality, order="keep", look=full)
+        chosen = replace(common, semantic_quality=quality)
+        yield OURS, f"quality {quality:g}", chosen
+    for quality in (45.0, 50.0, 55.0, 60.0, 68.0, 75.0) if head is not None else ():
+        chosen = replace(common, semantic_quality=quality, semantic_metric=head)
+        yield FOR_THE_HEAD, f"quality {quality:g}", chosen
 
 
 def reduced(subject: Subject, full: bool) -> Scene:

@@ -58,7 +58,7 @@ def points_table(results: Results, scene: str) -> str:
 
 def _row(point: Point) -> list[str]:
     return [
-        f"**{point.coder}**" if point.coder == OURS else point.coder,
+        f"**{point.coder}**" if point.coder.startswith(OURS) else point.coder,
         point.setting,
         f"{point.bits:.2f}",
         f"{point.angle_mean:.2f}",
@@ -91,8 +91,9 @@ def plot(results: Results, scene: str, path: Path) -> None:
     for axes, (title, value) in zip(row[0], panels, strict=True):
         for place, (name, points) in enumerate(coders.items()):
             ordered = sorted(points, key=lambda p: p.bits)
-            style = {"color": "black", "lw": 2} if name == OURS else {"color": f"C{place}", "lw": 1}
-            marker = "o" if name == OURS else "^vDsPX<>"[place % 8]
+            own = name.startswith(OURS)
+            style = {"color": "black", "lw": 2} if own else {"color": f"C{place}", "lw": 1}
+            marker = ("o" if name == OURS else "*") if own else "^vDsPX<>"[place % 8]
             rate, lost = [p.bits for p in ordered], [value(p) for p in ordered]
             axes.plot(rate, lost, marker=marker, label=name, **style)
         axes.set(xscale="log", xlabel="bits per Gaussian of the features", ylabel=title)

@@ -36,8 +36,11 @@ from csgs_codec.encoder.target import SIZE_TOLERANCE, at_quality, search_psnr, s
 from csgs_codec.encoder.write import assemble
 from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
+from csgs_codec.metrics.features import FeatureScore, describe_semantics
 from csgs_codec.numerics.morton import encode_keys
 from csgs_codec.scene import Scene
+from csgs_codec.schema import Role
+from csgs_codec.semantics.heads import Head
 from csgs_codec.version import __version__
 
 Progress = Callable[[str, float], None]
@@ -62,6 +65,8 @@ class EncodeResult:
         The quality that was used, found where a size or a PSNR was the target.
     exact_bits : dict of str to float
         Bits spent on what the last level keeps exactly: groups, extras and the rest.
+    semantics : dict of str to FeatureScore
+        How the features of each semantic group decode.
     """
 
     data: bytes
@@ -69,6 +74,7 @@ class EncodeResult:
     group_bits: dict[str, float] = field(default_factory=dict)
     quality: float = 0.0
     exact_bits: dict[str, float] = field(default_factory=dict)
+    semantics: dict[str, FeatureScore] = field(default_factory=dict)
 
 
 def encode(
@@ -124,7 +130,8 @@ def _encode_once(
     _verify(data, encoder.coded)
     encoder.verify_bounds(data)
     notes = prepared.notes + look.notes + extra_notes
-    return EncodeResult(data, notes, encoder.group_bits, options.quality, encoder.exact_bits)
+    spent, exact = encoder.group_bits, encoder.exact_bits
+    return EncodeResult(data, notes, spent, options.quality, exact, encoder.semantics())
 
 
 class _Encoder:
@@ -215,6 +222,18 @@ class _Encoder:
         """Bits spent on each group in data chunks."""
         spent = self.coded.group_bits
         return {p.name: spent[i] for i, p in enumerate(self._script.groups) if i in spent}
+
+    def semantics(self) -> dict[str, FeatureScore]:
+        """How the features of each semantic group decode."""
+        groups = [group for group in self._prepared.groups if group.role is Role.SEMANTIC]
+        if not groups or not self._scene.count:
+            return {}
+        rows = [self._partition.tile_rows(tile.index) for tile in self.coded.tiles]
+        decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
+        found = Scene({**self._scene.columns, **decoded}, self._scene.layout)
+        metric = self._options.semantic_metric
+        heads = metric if isinstance(metric, Head) else None
+        return describe_semantics(self._prepared.scene, found, groups, heads)
 
     def _header(self, partition: Partition, grid: Grid, exact: bool) -> tuple[Header, list[int]]:
         layers = max(partition.tiles.counts.shape[1], 1)

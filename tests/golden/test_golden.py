@@ -165,12 +165,12 @@ GOLDEN = {
         "52f0f0f8925baa0009cc1c3c620d2ce1c1291f2b5a2c84e130c2fe6c5e3ed735",
     ),
     "neighbours": (
-        20000,
-        "b3ec3ddc92be6b1c19b2a4d5d5fb65108033a9d4ac0b11cba488321d8c6ba5ec",
+        40000,
+        "7ffdd8dfcbc5ed75f70b4560a624d1dca6992e126b7798bb7ad5f83e5be5dacb",
     ),
     "labels": (
-        284,
-        "e5209591374d76f1c33f5336eb86afcbb68696eee526a008e10a9d123936b7ac",
+        306,
+        "69913a29e0f7fdba20337b66b63c36eece5ef2da12ca7a97ba31b24fd28813f6",
     ),
     "network": (
         19200,
