@@ -23,8 +23,8 @@ class LearnOptions:
         Whether an id means the same in every view. If so, features and a linear head are learnt
         by cross-entropy; if not, features alone by contrast within each view.
     qat : bool
-        Whether training sees features as the codec will restore them: with uniform noise at
-        first, then rounded.
+        Whether training sees features as the codec will restore them: with uniform noise in the
+        first half of the steps, then rounded, a random half of the Gaussians at a time.
     quality_weights : bool
         Whether unreliable Gaussians follow their neighbours rather than the masks.
     rate : float

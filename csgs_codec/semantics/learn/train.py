@@ -1,4 +1,9 @@
-"""Learn features of Gaussians from label maps of views; geometry and colours stay as they are."""
+"""Learn features of Gaussians from label maps of views; geometry and colours stay as they are.
+
+Quantisation-aware training rounds a random half of the Gaussians in each step (as Quant-Noise, Fan
+et al., ICLR 2021): rounding all of them lets features drift within their cells until they suit one
+lattice only, which is not exactly that of the codec's trained predictions.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,7 @@ Progress = Callable[[str, float], None]
 
 MOST_CLASSES = 4096
 _NOISY_SHARE = 0.5
+_ROUNDED_SHARE = 0.5
 _REFIT_EVERY = 20
 _RATED_ROWS = 32768
 _FEATURE_RATE, _HEAD_RATE, _CODEC_RATE = 0.05, 0.02, 0.02
@@ -182,6 +188,9 @@ class _Training:
         else:
             known = latents + (self._codec.rounded(latents) - latents).detach()
         seen = self._codec.restored(features, known) if options.qat else features
+        if options.qat and not noisy:
+            spared = torch.rand_like(self._reliability) >= _ROUNDED_SHARE
+            seen = torch.where(spared, features, seen)
         if self._around is not None:
             seen = self._reliability * seen + (1 - self._reliability) * seen.detach()
         rendered = batch.blend @ seen
