@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from csgs_codec.cli import decode, encode, eval, info, truncate
+from csgs_codec.cli import decode, encode, eval, info, learn, truncate
 
 from csgs_codec import write_ply
 from tests import scenes
@@ -22,6 +22,7 @@ COMMANDS = {
     "csgs-decode": decode.main,
     "csgs-eval": eval.main,
     "csgs-info": info.main,
+    "csgs-learn": learn.main,
     "csgs-truncate": truncate.main,
 }
 
