@@ -64,12 +64,11 @@ def judge(
     classes : int
         Ids are below it.
     """
-    seen, histogram = lift(views, classes)
-    if consistent:
-        most = histogram.max(axis=1)
-    else:
-        most = np.sum([lift([view], classes)[1].max(axis=1) for view in views], axis=0)
-    labelled = histogram.sum(axis=1)
+    seen = _total([view.area * view.weights.sum(axis=0) for view in views])
+    by_id = [_weight_by_id(view, classes) for view in views]
+    labelled = _total([weight.sum(axis=1) for weight in by_id])
+    together = [sum(by_id[1:], by_id[0])] if consistent else by_id
+    most = _total([weight.max(axis=1).toarray() for weight in together])
     agreement = most / np.maximum(labelled, _TINY)
     distance, rows = near
     apart = distance.mean(axis=1)
@@ -80,17 +79,16 @@ def judge(
     return Quality(seen, agreement, isolation, shown * agreement**_PURITY_POWER * close)
 
 
-def lift(views: Sequence[ViewMap], classes: int) -> tuple[F64, F64]:
-    """Weight of each Gaussian over all views, shape (n,), and by id, shape (n, classes)."""
-    count = views[0].weights.shape[1]
-    seen, histogram = np.zeros(count), np.zeros((count, classes))
-    for view in views:
-        known = np.flatnonzero(view.labels >= 0)
-        pixels = np.arange(len(known)), view.labels[known]
-        ids = csr_matrix((np.full(len(known), view.area), pixels), (len(known), classes))
-        seen += view.area * np.asarray(view.weights.sum(axis=0)).reshape(-1)
-        histogram += (view.weights[known].T @ ids).toarray()
-    return seen, histogram
+def _weight_by_id(view: ViewMap, classes: int) -> csr_matrix:
+    """Weight of each Gaussian in the pixels of each id, shape (n, classes)."""
+    known = np.flatnonzero(view.labels >= 0)
+    pixels = np.arange(len(known)), view.labels[known]
+    ids = csr_matrix((np.full(len(known), view.area), pixels), (len(known), classes))
+    return csr_matrix(view.weights[known].T @ ids)
+
+
+def _total(sums: Sequence[NDArray[np.floating]]) -> F64:
+    return np.asarray(np.sum(sums, axis=0), np.float64).reshape(-1)
 
 
 def nearest(xyz: F64, count: int = NEAREST) -> tuple[F64, NDArray[np.int64]]:

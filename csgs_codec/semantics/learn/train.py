@@ -93,14 +93,14 @@ def learn(
     classes = 1 + max((int(view.labels.max(initial=-1)) for view in views), default=-1)
     if not classes:
         raise UsageError("no pixel of the views has a label")
-    if classes > MOST_CLASSES:
+    if options.ids == "consistent" and classes > MOST_CLASSES:
         raise UsageError(f"label {classes - 1} is no class number; is it to be ignored?")
     tell("judging", 0.0)
     near = nearest(np.nan_to_num(scene.stack(("x", "y", "z"))))
     quality = judge(views, near, options.ids == "consistent", classes)
     tell("preparing", 0.02)
     device = choose_device(options.device)
-    width = max(classes, len(names))
+    width = max(classes, len(names)) if options.ids == "consistent" else 1
     with steady_torch():
         training = _Training(scene, views, options, width, quality, near[1], device)
         training.run(lambda share: tell("learning", 0.05 + 0.95 * share))
