@@ -72,12 +72,12 @@ def fit_mlp(
     effort : Effort
     seed : int
     """
-    with _steady_torch():
+    with steady_torch():
         return _train(inputs, latents, classes, effort, seed)
 
 
 @contextmanager
-def _steady_torch() -> Iterator[None]:
+def steady_torch() -> Iterator[None]:
     """One thread and no subnormal numbers while training; the caller's settings afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from csgs_codec.cli import decode, edit, encode, eval, info, select, truncate
+from csgs_codec.cli import decode, edit, encode, eval, info, learn, select, truncate
 
 from csgs_codec import write_ply
 from tests import scenes
@@ -23,6 +23,7 @@ COMMANDS = {
     "csgs-edit": edit.main,
     "csgs-eval": eval.main,
     "csgs-info": info.main,
+    "csgs-learn": learn.main,
     "csgs-select": select.main,
     "csgs-truncate": truncate.main,
 }

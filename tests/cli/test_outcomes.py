@@ -111,7 +111,8 @@ def test_help_and_version(run: Run, command: str) -> None:
 
 def test_readme_names_options_that_exist() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    known = {o for c in COMMANDS.values() for p in c.params for o in p.opts}
+    parameters = [p for c in COMMANDS.values() for p in c.params]
+    known = {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
     assert len(named) > 8 and not named - known
 

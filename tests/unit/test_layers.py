@@ -27,6 +27,8 @@ RANKS = (
 PEERS_OF_THE_FORMAT = ("io", "scene", "schema", "statistics")
 # Pictures know scenes but no format; encoders may look at pictures, decoders never do.
 PICTURES = ("render", "semantics", "metrics")
+# Learning features knows how the encoder will code them, and nothing but its command knows it.
+LEARNING = ROOT / "semantics" / "learn"
 
 
 def modules(part: str) -> list[Path]:
@@ -66,7 +68,7 @@ MAY_BE_HEAVY = {
 def test_heavy_packages_are_imported_only_where_they_belong(part: str) -> None:
     for path in modules(part):
         found = {name.split(".")[0] for name in imports(path)} & set(HEAVY)
-        found -= MAY_BE_HEAVY.get(part, set())
+        found -= {"torch", "scipy"} if LEARNING in path.parents else MAY_BE_HEAVY.get(part, set())
         assert not found, f"{path.relative_to(ROOT)} imports {found}"
 
 
@@ -96,9 +98,14 @@ def test_scenes_and_their_files_know_nothing_of_the_format(part: str) -> None:
 @pytest.mark.parametrize("part", PICTURES)
 def test_pictures_know_nothing_of_the_format(part: str) -> None:
     allowed = {"errors", "limits", *PEERS_OF_THE_FORMAT, *PICTURES}
-    for path in modules(part):
+    for path in (p for p in modules(part) if LEARNING not in p.parents):
         found = parts_imported(path) - allowed
         assert not found, f"{path.relative_to(ROOT)} imports {found}"
+
+
+def test_only_its_command_imports_learning() -> None:
+    for path in (p for p in ROOT.rglob("*.py") if LEARNING not in p.parents):
+        assert not any(name.startswith("csgs_codec.semantics.learn") for name in imports(path))
 
 
 def test_ranks_cover_the_package() -> None:
