@@ -2,7 +2,8 @@
 
 ``cosine``: features are compared by angle, so a Gaussian's error counts relative to its length.
 ``l2``: every error counts the same. A :class:`~csgs_codec.semantics.heads.Head`: features are
-classified, so errors count by what they do to differences of logits, relative to the margin.
+classified, so errors count by what they do to differences of logits, relative to the margin, and a
+little by what they do to anything else, because renderers blend features before they classify.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ SemanticMetric = Literal["cosine", "l2"] | Head
 FEATURE_STEP = 0.3
 _LOGIT_STEP = 0.25
 _REACH = 3.0
-_RIDGE = 0.01
+_RIDGE = 0.1
 _LEAST_SPREAD = 0.3
-_LEAST_WIDTH = 4
 _SIGNAL_STEP = 0.4
 _CLASS_LIMIT = 6
 _RULE_SHIFT = 16
@@ -55,9 +55,8 @@ class Meaning:
 
     @property
     def uneven(self) -> bool:
-        """Whether sending each Gaussian's own step pays."""
-        wide = self.metric is None or len(self.metric) >= _LEAST_WIDTH
-        return wide and float(self.octaves.std()) > _LEAST_SPREAD
+        """Whether sending each Gaussian's own step pays: for angles, not for classes."""
+        return self.metric is None and float(self.octaves.std()) > _LEAST_SPREAD
 
     @property
     def cost(self) -> F64:
