@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from csgs_codec import EncodeOptions, Scene, decode, encode, read_ply
 from csgs_codec.encoder.meaning import FEATURE_STEP
+from csgs_codec.metrics.masks import find_masks
 from csgs_codec.render import Camera, RenderGaussians, read_cameras
 from csgs_codec.schema import Role, assign_roles
 from csgs_codec.semantics.heads import Head
 from csgs_codec.semantics.learn import LearnOptions, ViewMap, learn
 from csgs_codec.semantics.learn.data import choose_views, map_views
 from csgs_codec.semantics.learn.score import segmentation_score
-from csgs_codec.semantics.masks import find_masks
 
 LOOK = 160
 TEST_RESOLUTION = 256

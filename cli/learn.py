@@ -114,7 +114,7 @@ def main(
         raise UnsupportedError(
             f"learning needs {error.name}: pip install 'csgs_codec[encode,eval]'"
         ) from error
-    from csgs_codec.semantics.masks import class_names, find_masks
+    from csgs_codec.metrics.masks import class_names, require_masks
 
     given = {key: value for key, value in choices.items() if value is not None}
     options = LearnOptions(ids=ids, **given)  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def main(
     if not gaussians.count:
         raise UsageError("there are no Gaussians", file=str(source))
     cameras = read_cameras(camera_file)
-    found = find_masks(camera_file, cameras, masks)
+    found = require_masks(camera_file, cameras, masks)
     learning, held = choose_views(cameras, found, views)
     with _Progress() as progress:
         seen = map_views(gaussians, learning, found, resolution, ignore,

@@ -1,4 +1,4 @@
-"""Label maps of views: PNG files whose pixel values are class ids."""
+"""Label maps of views: PNG files whose pixel values are ids of classes, or of instances."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.errors import CameraError, UnsupportedError
+from csgs_codec.errors import CameraError, UnsupportedError, UsageError
 from csgs_codec.render import Camera
 
 Labels = NDArray[np.int64]
@@ -47,6 +48,24 @@ def find_masks(camera_file: Path, cameras: Sequence[Camera]) -> dict[str, Path]:
     return found
 
 
+def require_masks(
+    camera_file: Path, cameras: Sequence[Camera], folder: Path | None
+) -> dict[str, Path]:
+    """Find the label maps of a folder, or without one those beside a camera file.
+
+    Raises
+    ------
+    UsageError
+        No view has one.
+    """
+    found = masks_in(folder, cameras) if folder else find_masks(camera_file, cameras)
+    if not found:
+        place = folder or (camera_file if camera_file.is_dir() else camera_file.parent)
+        known = f"{cameras[0].name}.png" if cameras else "none"
+        raise UsageError(f"no label map is named like a view (such as {known})", file=str(place))
+    return found
+
+
 def masks_in(folder: Path, cameras: Sequence[Camera]) -> dict[str, Path]:
     """Find the label maps of a folder: PNG files named after the views.
 
@@ -65,14 +84,38 @@ def masks_in(folder: Path, cameras: Sequence[Camera]) -> dict[str, Path]:
     return found
 
 
+def class_names(camera_file: Path) -> tuple[str, ...]:
+    """Names of the ids 0, 1, ... that a camera file, or one beside it, tells; or nothing.
+
+    ``classes`` is a list; ``label_names`` an object from ids to names. Ids without a name in
+    between are called by their number.
+    """
+    folder = camera_file if camera_file.is_dir() else camera_file.parent
+    for path in (camera_file, folder / "transforms.json", folder / "cameras.json"):
+        data = _json(path)
+        classes, names = data.get("classes"), data.get("label_names")
+        if isinstance(classes, list) and classes:
+            return tuple(str(name) for name in classes)
+        if isinstance(names, dict) and names and all(str(k).isdecimal() for k in names):
+            by_id = {int(k): str(name) for k, name in names.items()}
+            return tuple(by_id.get(k, str(k)) for k in range(max(by_id) + 1))
+    return ()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; empty where there is none."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
 def _listed(camera_file: Path) -> dict[str, Path]:
     """Label maps that the frames of a ``transforms.json`` name, by view."""
-    try:
-        data = json.loads(camera_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        said = f"cannot be read as JSON: {error}"
-        raise CameraError(said, file=str(camera_file)) from error
-    frames = data.get("frames") if isinstance(data, dict) else None
+    frames = _json(camera_file).get("frames")
     listed = {}
     for frame in frames if isinstance(frames, list) else ():
         if not isinstance(frame, dict):
@@ -113,7 +156,7 @@ def read_mask(path: Path, camera: Camera) -> Labels:
     except (OSError, SyntaxError, ValueError) as error:
         raise CameraError(f"label map cannot be read: {error}", **where) from error
     if labels.ndim != 2:
-        raise UnsupportedError(f"label map holds colours ({mode}), not class ids", **where)
+        raise UnsupportedError(f"label map holds colours ({mode}), not ids", **where)
     return resize_labels(labels.astype(np.int64), camera.width, camera.height)
 
 

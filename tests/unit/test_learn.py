@@ -19,6 +19,7 @@ from PIL import Image
 
 from csgs_codec.encoder.meaning import FEATURE_STEP
 from csgs_codec.errors import CameraError, UnsupportedError, UsageError
+from csgs_codec.metrics.masks import class_names, masks_in, read_mask, require_masks
 from csgs_codec.render import RenderGaussians, render
 from csgs_codec.semantics.learn import Learned, LearnOptions, ViewMap, learn, map_view
 from csgs_codec.semantics.learn.data import choose_views
@@ -27,7 +28,6 @@ from csgs_codec.semantics.learn.order import CodingOrder
 from csgs_codec.semantics.learn.quality import judge, nearest
 from csgs_codec.semantics.learn.quantise import FeatureCodec
 from csgs_codec.semantics.learn.score import segmentation_score, separation_score
-from csgs_codec.semantics.masks import class_names, find_masks, read_mask
 from tests.learning import SIDE, Toy, toy
 
 
@@ -208,10 +208,10 @@ def test_masks_are_found_read_and_named(scene: Toy, tmp_path: Path) -> None:
     frame = {"file_path": "images/view_0.jpg", "label_path": "ids.png"}
     file.write_text(json.dumps({"frames": [frame], "label_names": {"0": "none", "2": "cup"}}))
     with pytest.raises(UsageError, match=r"view_0\.png"):
-        find_masks(file, scene.cameras)
+        require_masks(file, scene.cameras, None)
     mask = np.arange(4, dtype=np.uint8).reshape(2, 2)
     Image.fromarray(mask).save(tmp_path / "ids.png")
-    assert find_masks(file, scene.cameras) == {"view_0": tmp_path / "ids.png"}
+    assert require_masks(file, scene.cameras, None) == {"view_0": tmp_path / "ids.png"}
     assert class_names(file) == ("none", "1", "cup")
     assert class_names(tmp_path / "cameras.json") == ("none", "1", "cup")
     read = read_mask(tmp_path / "ids.png", camera)
@@ -219,7 +219,7 @@ def test_masks_are_found_read_and_named(scene: Toy, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "own/view_1.png")
     (tmp_path / "own/view_2.png").write_bytes(b"no picture")
-    found = find_masks(file, scene.cameras, tmp_path / "own")
+    found = masks_in(tmp_path / "own", scene.cameras)
     assert set(found) == {"view_1", "view_2"}
     with pytest.raises(UnsupportedError, match="colours"):
         read_mask(found["view_1"], camera)

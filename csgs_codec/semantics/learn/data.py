@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from csgs_codec.errors import UsageError
+from csgs_codec.metrics.masks import read_mask
 from csgs_codec.render import Camera, RenderGaussians
 from csgs_codec.semantics.learn.maps import ViewMap, map_view
-from csgs_codec.semantics.masks import read_mask
 
 HELD_OUT = ("test", "val")
 _EVERY = 8

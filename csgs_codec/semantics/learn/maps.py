@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
+from csgs_codec.metrics.masks import Labels
 from csgs_codec.render import Camera, RenderGaussians, rasterise
 from csgs_codec.render.influence import TILE, BlendingWeights
-from csgs_codec.semantics.masks import Labels
 
 VIEWS_TOGETHER = 8
 

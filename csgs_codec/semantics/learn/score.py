@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from csgs_codec.metrics.segmentation import SegmentationScore, compare_maps
 from csgs_codec.semantics.heads import Head
 from csgs_codec.semantics.learn.losses import separation
 from csgs_codec.semantics.learn.maps import ViewMap, make_batches
 
 
-@dataclass(frozen=True)
-class Score:
-    """Agreement of classified pixels with label maps.
-
-    Attributes
-    ----------
-    miou : float
-        Mean IoU over the classes that either side shows, over all pixels of all views together.
-    accuracy : float
-        Share of pixels with the right class.
-    """
-
-    miou: float
-    accuracy: float
-
-
 def segmentation_score(
     views: Sequence[ViewMap], features: NDArray[np.float32], head: Head
-) -> Score:
+) -> SegmentationScore:
     """Blend features, classify pixels by the head, and compare with the label maps.
 
     Parameters
@@ -43,17 +27,9 @@ def segmentation_score(
         Of the same width; ids beyond its classes count as missed.
     """
     classes = max(head.classes, 1 + max(int(view.labels.max(initial=-1)) for view in views))
-    counted = np.zeros((classes, classes), np.int64)
-    for view in views:
-        known = view.labels >= 0
-        found = head.labels(view.weights @ features)[known]
-        pairs = view.labels[known] * classes + found
-        counted += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    both = np.diag(counted)
-    either = counted.sum(axis=0) + counted.sum(axis=1) - both
-    shown = either > 0
-    accuracy = float(both.sum() / max(int(counted.sum()), 1))
-    return Score(float((both[shown] / either[shown]).mean()) if shown.any() else 0.0, accuracy)
+    truth = [view.labels for view in views]
+    found = (head.labels(view.weights @ features) for view in views)
+    return compare_maps(truth, found, classes, ignore=-1)
 
 
 def separation_score(views: Sequence[ViewMap], features: NDArray[np.float32]) -> float:
