@@ -176,7 +176,8 @@ def _scores(views: Sequence[ViewMap], learned: Learned) -> dict[str, Any] | None
         return None
     if learned.head is None:
         return {"views": len(views), "separation": separation_score(views, learned.features)}
-    return {"views": len(views), **vars(segmentation_score(views, learned.features, learned.head))}
+    score = segmentation_score(views, learned.features, learned.head)
+    return {"views": len(views), "miou": score.miou, "accuracy": score.accuracy}
 
 
 def _write_head(path: Path, learned: Learned, force: bool) -> None:
