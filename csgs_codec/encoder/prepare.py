@@ -13,11 +13,13 @@ from csgs_codec.container.manifest import DTYPES
 from csgs_codec.container.objects import ObjectTable
 from csgs_codec.encoder.attach import pack_attachments
 from csgs_codec.encoder.bounds import resolve
+from csgs_codec.encoder.meaning import SemanticMetric
 from csgs_codec.encoder.objects import describe_objects
 from csgs_codec.encoder.options import EncodeOptions
-from csgs_codec.errors import PlyError
+from csgs_codec.errors import PlyError, UsageError
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role, assign_roles, require_positions
+from csgs_codec.semantics.heads import Head
 from csgs_codec.statistics import find_defects, legitimate_infinity, suspicions
 
 _OPAQUE_LOGIT = 15.0
@@ -80,6 +82,7 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     groups = assign_roles(scene, options.semantic, options.ids)
     require_positions(scene, groups)
     resolve(options.max_error, groups)
+    notes += _check_metric(groups, options.semantic_metric)
     notes += suspicions(scene, groups)
     defects = [] if options.lossless else find_defects(scene, groups)
     if defects and options.nan == "error":
@@ -115,6 +118,17 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     return Prepared(
         finite, coded, constants, extras, exceptions, scene, groups, notes, attachments, objects
     )
+
+
+def _check_metric(groups: tuple[Group, ...], metric: SemanticMetric) -> list[str]:
+    """Notes on groups that a head does not fit; it must fit at least one."""
+    if not isinstance(metric, Head):
+        return []
+    semantic = [group for group in groups if group.role is Role.SEMANTIC]
+    others = [group.name for group in semantic if len(group.columns) != metric.width]
+    if len(others) == len(semantic):
+        raise UsageError(f"no semantic group has the {metric.width} columns that the head takes")
+    return [f"{name} does not fit the head and is judged by angle" for name in others]
 
 
 def _near(scene: Scene, groups: tuple[Group, ...]) -> Scene:

@@ -15,11 +15,13 @@ from click.testing import Result
 from csgs_codec.cli.common import ExitCode
 
 from csgs_codec import EncodeOptions, Scene, decode, encode, probe, read_ply
+from csgs_codec.decoder import read_attachments
 from csgs_codec.encoder.objects import read_names
 from tests.cli.conftest import spawn
 from tests.scenes import inria, with_labels, with_semantics
 
 Run = Callable[..., Result]
+ROOT = Path(__file__).parents[2]
 COUNT = 50
 
 
@@ -348,3 +350,18 @@ def test_clicks(run: Run, csgs: Path, scene: Scene) -> None:
     Path("cameras.json").write_text("[]")
     result = run("csgs-select", csgs, *words, "cameras.json:a:32,32", "--force")
     assert result.exit_code == ExitCode.BAD_CAMERAS
+
+
+def test_precision_goes_where_a_head_needs_it(tmp_path: Path, run: Run) -> None:
+    """The head is attached, and csgs-eval finds it."""
+    original, head = ROOT / "samples" / "room.ply", ROOT / "samples" / "classifier.npz"
+    out = tmp_path / "out.csgs"
+    metric = ("--semantic-metric", f"classifier:{head}", "--semantic-quality", "60")
+    result = run("csgs-encode", original, out, "--fast", "--json", *metric)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["semantics"]["obj_dc"]["argmax_agreement"] > 0.97
+    assert read_attachments(out)["classifier.npz"] == head.read_bytes()
+    for wrong in ("bla", "classifier:", "classifier:none.npz"):
+        words = (original, tmp_path / "x.csgs", "--semantic-metric", wrong)
+        assert run("csgs-encode", *words).exit_code == ExitCode.USAGE

@@ -9,7 +9,7 @@ from csgs_codec import EncodeOptions, Scene, decode, encode
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder import parse
 from csgs_codec.encoder.meaning import feature_coding, judge
-from csgs_codec.errors import UnsupportedError
+from csgs_codec.errors import UnsupportedError, UsageError
 from csgs_codec.metrics.features import compare_features
 from csgs_codec.semantics.heads import Head
 
@@ -73,6 +73,13 @@ def test_steps_of_gaussians_are_sent_only_where_they_differ() -> None:
         data = encode(scene(xyz, values), options).data
         kinds = [group.kind for group in parse(data).header.groups]
         assert kinds.count(GroupKind.SENSITIVITY) == count
+
+
+def test_a_head_that_fits_nothing_is_refused() -> None:
+    xyz, features, _ = clusters(50)
+    other = Head(np.ones((3, WIDTH + 1)), np.zeros(3))
+    with pytest.raises(UsageError, match="7 columns"):
+        encode(scene(xyz, features), EncodeOptions(look=False, semantic_metric=other))
 
 
 def test_quality_of_features_is_their_own() -> None:
