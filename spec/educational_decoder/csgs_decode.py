@@ -1314,7 +1314,8 @@ class ExactData:
         elif W:
             q = []
             for i in range(N):
-                v = [*(group_integers[i] if group_integers else ()), *(b[i] for b in buckets_before)]
+                v = [*(group_integers[i] if group_integers else ())]
+                v += [b[i] for b in buckets_before]
                 q.append(as_i64(k[i] + (as_i64(bias + sum(map(mul, coefficients, v))) >> shift)))
         else:
             q = k
@@ -1400,14 +1401,20 @@ class ExactData:
     def integer_values(self, q, raw, rans, bits, S, e, kind):
         rans.end()  # There are no gaps.
         values = raw_values(raw, bits, S)
-        lo, hi = (0, 1 << (8 * S)) if kind[0] == "u" else (-(1 << (8 * S - 1)), 1 << (8 * S - 1))
+        lo, hi = integer_range(kind)
         for i, v in enumerate(q):
             if not raw[i]:
                 # a tail r of -e bits; the value is (q << -e) + r
                 value = (v << -e) + bits.field(-e)
-                corrupt_if(not lo <= value < hi, "a value is not one of the type")
+                corrupt_if(not lo <= value <= hi, "a value is not one of the type")
                 values[i] = value % (1 << (8 * S))
         return values
+
+
+def integer_range(kind):
+    bits = 8 * int(kind[1])
+    lowest = 0 if kind[0] == "u" else -(1 << (bits - 1))
+    return lowest, lowest + (1 << bits) - 1
 
 
 def raw_values(raw, bits, S):
@@ -1472,8 +1479,11 @@ def parse_elements(data):
             elements[-1].properties.append((words[-1], [PLY_TYPES[t] for t in types]))
         else:
             raise Corrupt("ELEMENTS: a header line")
-    f = Fields(body)
+    f = Fields(body, Place.offset)
     for element in elements:
+        if not element.properties:
+            continue  # its rows have no bytes
+        corrupt_if(element.count > len(body), "ELEMENTS ends early")  # a row has a byte at least
         for _ in range(element.count):
             row = []
             for _name, codes in element.properties:
@@ -2195,8 +2205,7 @@ def read_objects(f, head, schema):
     if kind in ("f4", "f8"):
         lo, hi = -(1 << 53), 1 << 53
     else:
-        bits = 8 * int(kind[1])
-        lo, hi = (0, (1 << bits) - 1) if kind[0] == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        lo, hi = integer_range(kind)
     objects = text.get("objects")
     corrupt_if(not isinstance(objects, list) or len(objects) > MAX_OBJECTS, "oBJT: objects")
     for entry in objects:
@@ -2296,9 +2305,10 @@ def main(arguments=None):
         try:
             decoder.decode(options.level)
             level = decoder.complete
+            line = f"ok: level {level} of {len(decoder.levels)}"
         except Truncated as error:
             # 8.2: a decoder may, when told to, decode the levels that are complete.
-            report_failure(error)
+            line = failure(error)
             level = decoder.complete
             if not (level and options.allow_truncated):
                 outcome, exit_code = error.name, error.exit_code
@@ -2308,7 +2318,7 @@ def main(arguments=None):
     except (Outcome, MemoryError) as error:
         if isinstance(error, MemoryError):
             error = Limit("out of memory")
-        report_failure(error)
+        line = failure(error)
         outcome, exit_code, ply = error.name, error.exit_code, None
         report = integers_report(decoder, outcome, 0)
     try:
@@ -2319,13 +2329,13 @@ def main(arguments=None):
     except OSError as error:
         print(f"usage: {error}", file=sys.stderr)
         return 2
-    if not exit_code and outcome == "ok" and level == decoder.complete:
-        print(f"ok: level {level} of {len(decoder.levels)}", file=sys.stderr)
+    print(line, file=sys.stderr)
     return exit_code
 
 
-def report_failure(error):
-    print(f"{error.name}: {Place.section} at byte {Place.offset}: {error}", file=sys.stderr)
+def failure(error):
+    """One line that names the outcome, the chunk or section, and the byte offset."""
+    return f"{error.name}: {Place.section} at byte {Place.offset}: {error}"
 
 
 if __name__ == "__main__":
