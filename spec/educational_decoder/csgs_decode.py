@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# ruff: noqa: B023, B905, D101, D102, D103, D209, D301, D400, D403, E741, RUF005
+# ruff: noqa: SIM102, SIM108, SIM300, SIM905
 """Educational decoder for CSGS 1.0: the specification as a program.
 
 It decodes every conforming file and makes every check that the specification demands, in plain
