@@ -22,7 +22,6 @@ import os
 import re
 import struct
 import sys
-import tempfile
 import unicodedata
 import zlib
 from array import array
@@ -2252,14 +2251,14 @@ def is_box(box):
 
 def write_whole(path, data):
     """Writes a file whole or not at all."""
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".csgs-")
+    part = f"{path}.{os.getpid()}.part"
     try:
-        with os.fdopen(handle, "wb") as out:
+        with open(part, "xb") as out:
             out.write(data)
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException:
-        os.unlink(name)
+        if os.path.exists(part):
+            os.unlink(part)
         raise
 
 
