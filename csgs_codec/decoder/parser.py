@@ -18,7 +18,14 @@ from csgs_codec.attributes.labels import LabelCoding
 from csgs_codec.attributes.positions import read_tables
 from csgs_codec.attributes.steps import StepRule
 from csgs_codec.container.attachments import ATTACHMENT_CHUNK, Attachment, folded
-from csgs_codec.container.chunks import OVERHEAD, SIGNATURE, Chunk, check_signature, read_chunk
+from csgs_codec.container.chunks import (
+    OVERHEAD,
+    SIGNATURE,
+    Chunk,
+    bytes_needed,
+    check_signature,
+    read_chunk,
+)
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, LevelEntry, Tiles, read_levels
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
@@ -65,6 +72,8 @@ class Parser:
         Set once the prelude is read.
     complete : list of LevelData
         One entry for each level that is there in full.
+    needed : int
+        Length below which the file cannot be parsed any further.
     attachments : list of Attachment
         Those read so far.
     objects : ObjectTable, optional
@@ -73,6 +82,7 @@ class Parser:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.offset = 0
+        self.needed = 0
         self.chunks: list[tuple[str, int, int]] = []
         self.complete: list[LevelData] = []
         self.attachments: list[Attachment] = []
@@ -117,7 +127,8 @@ class Parser:
                 chunk = read_chunk(data, self.offset, self.limits)
                 self._accept(chunk)
         except TruncatedError:
-            return
+            started = self.offset >= len(SIGNATURE)
+            self.needed = bytes_needed(data, self.offset) if started else len(SIGNATURE)
 
     def read_attachments(self) -> dict[str, bytes]:
         """Inflate and check the attachments read so far; they are in the order of the file.
