@@ -133,7 +133,7 @@ def _check_size(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             size = sum(entry.file_size for entry in opened.infolist())
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except Exception as error:  # struct, zipfile and the codecs have errors of their own
         raise UsageError(f"no readable container: {error}") from None
     if size > DEFAULT_LIMITS.attached_bytes:
         raise LimitError(f"a head of {size} bytes exceeds {DEFAULT_LIMITS.attached_bytes}")

@@ -216,7 +216,8 @@ def _group(random: Random, streams: Streams) -> Run:
             fields.integer("u8")
             coding = GroupCoding.read(fields, kind, channels, width)
             rule = coding.rule
-            coding.dequantise(v_q6)
+            with np.errstate(all="ignore"):
+                coding.dequantise(v_q6)
         fields.finish()
         found.append(rule.classes(np.full((3, 6), 2**30 - 1, np.int64)))
 
