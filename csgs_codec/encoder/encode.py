@@ -155,8 +155,11 @@ class _Encoder:
         grid = self._bounds.refine_grid(grid, self._scene, fine)
         if self._scene.count:
             by_place = place_order(grid.cells)
-            ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
-            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends)
+            ends = self._options.layer_ends
+            ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
+            seen = self._appearance.sensitivity
+            effect = None if seen is None else seen.by_kind[GroupKind.DC]
+            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends, effect)
             partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)
