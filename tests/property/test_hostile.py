@@ -44,8 +44,7 @@ def file() -> bytes:
 def same(first: Scene, second: Scene) -> bool:
     """Whether two scenes agree bit for bit."""
     return list(first.columns) == list(second.columns) and all(
-        column.tobytes() == second.columns[name].tobytes()
-        for name, column in first.columns.items()
+        column.tobytes() == second.columns[name].tobytes() for name, column in first.columns.items()
     )
 
 
