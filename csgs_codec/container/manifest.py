@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from csgs_codec.errors import CorruptError, LimitError
 from csgs_codec.limits import Limits
 
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
-_TEXT_MAX = 1 << 26
+_TEXT_MAX = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,19 @@ class Manifest:
     encoder: str = ""
     exact: tuple[str, ...] = ()
 
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Type of each property."""
+        return dict(self.properties)
+
+    @cached_property
+    def announced(self) -> frozenset[str]:
+        """Properties that the exact pass carries."""
+        return frozenset((*self.extras, *self.exact))
+
     def dtype(self, name: str) -> np.dtype[np.generic]:
         """Native dtype of a property."""
-        return np.dtype(dict(self.properties)[name])
+        return np.dtype(self.types[name])
 
     def write(self) -> bytes:
         """Serialise: u32 length of the JSON text, then the text deflated."""
