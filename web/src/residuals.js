@@ -1,0 +1,182 @@
+/** Residual groups of a tile layer (spec 6.4, 7.4, numerics 6). */
+
+import { NO_SENTINEL } from './codings.js';
+import { Contexts } from './contexts.js';
+import { CorruptError, require } from './errors.js';
+import { NEIGHBOURS } from './neighbours.js';
+import { STEP_Q6 } from './steps.js';
+import { LAPLACE, LAPLACE_H, escapeOrder } from './tables.js';
+import { roundRows } from './tile.js';
+
+const BATCH = 256;
+const POWERS = [
+  32768, 31379, 30048, 28774, 27554, 26386, 25268, 24196, 23170, 22188, 21247, 20347, 19484, 18658,
+  17867, 17109,
+];
+
+/**
+ * @param {import('./tile.js').Tile} tile
+ * @param {number} layer
+ * @param {number} group
+ * @param {import('./codings.js').GroupCoding} coding
+ * @param {import('./network.js').Network} network
+ * @param {import('./forward.js').Forward} forward of the network
+ * @param {import('./rans.js').Rans} rans
+ * @param {import('./bits.js').BitReader} bits
+ */
+export function decodeResiduals(tile, layer, group, coding, network, forward, rans, bits) {
+  const rounds = tile.head.rounds[layer];
+  const predictor = new Predictor(tile, layer, group, coding, network, forward);
+  for (let round = 0; round < rounds; round++) {
+    predictor.predict(roundRows(round, rounds));
+    predictor.reconstruct(readResiduals(predictor.indices, rans, bits));
+  }
+}
+
+/** Predicts and reconstructs the integers of a group, round after round. */
+class Predictor {
+  constructor(
+    /** @type {import('./tile.js').Tile} */ tile,
+    /** @type {number} */ layer,
+    /** @type {number} */ group,
+    /** @type {import('./codings.js').GroupCoding} */ coding,
+    /** @type {import('./network.js').Network} */ network,
+    /** @type {import('./forward.js').Forward} */ forward,
+  ) {
+    this.count = tile.counts[layer];
+    this.start = tile.starts[layer];
+    this.channels = tile.head.groups[group].channels;
+    this.values = tile.values(group);
+    this.network = network;
+    this.forward = forward;
+    this.neighbours = tile.neighbours(layer);
+    this.classes = coding.rule.classes(tile, layer, group);
+    this.marks = coding.sentinel === NO_SENTINEL ? null : tile.values(coding.sentinel);
+    this.contexts = new Contexts(tile, layer, network, this.classes);
+    this.weights = new Int32Array(NEIGHBOURS);
+    this.blend = new Float64Array(this.channels);
+    /** Places of the rows of the round within the tile layer. */
+    this.places = new Int32Array(0);
+    this.means = new Int32Array(0);
+    this.indices = new Uint8Array(0);
+  }
+
+  /** Predict `mu_q6` and scale indices of the rows of a round. */
+  predict(/** @type {{ first: number, step: number }} */ { first, step }) {
+    const { count, channels, forward, contexts, network } = this;
+    const size = Math.max(0, Math.ceil((count - first) / step));
+    this.places = Int32Array.from({ length: size }, (_, i) => first + i * step);
+    this.means = new Int32Array(size * channels);
+    this.indices = new Uint8Array(size * channels);
+    for (let from = 0; from < size; from += BATCH) {
+      const rows = Math.min(BATCH, size - from);
+      for (let i = 0; i < rows; i++) {
+        contexts.write(this.places[from + i], forward.inputs, i * forward.stride);
+      }
+      forward.run(rows);
+      for (let i = 0; i < rows; i++) this.#take(from + i, forward.outputs, 2 * channels * i);
+    }
+    if (network.blended) this.places.forEach((place, i) => this.#addBlend(place, i * channels));
+  }
+
+  /** Predictions of the `number`-th row of the round, from outputs (numerics 9.4). */
+  #take(
+    /** @type {number} */ number,
+    /** @type {Int32Array} */ outputs,
+    /** @type {number} */ from,
+  ) {
+    const { channels, means, indices } = this;
+    const place = this.places[number];
+    if (this.#isMarked(place)) return;
+    const lower = 3 * this.classes[place];
+    for (let c = 0, at = number * channels; c < channels; c++, at++) {
+      means[at] = outputs[from + c];
+      const t = ((outputs[from + channels + c] + 32) >> 6) - lower;
+      indices[at] = t < 0 ? 0 : t > 63 ? 63 : t;
+    }
+  }
+
+  /** Rows of the sentinel have the prediction 0 and no residual. */
+  #isMarked(/** @type {number} */ place) {
+    return this.marks !== null && this.marks[this.start + place] > 0;
+  }
+
+  /** Add the blend of the neighbours' integers to the predictions from `at` on. */
+  #addBlend(/** @type {number} */ place, /** @type {number} */ at) {
+    const { channels, values, blend, means, weights } = this;
+    const { gain } = this.network;
+    const { rows, counts } = this.neighbours;
+    if (counts[place] === 0 || this.#isMarked(place)) return;
+    this.#weigh(place);
+    blend.fill(0);
+    for (let j = 0; j < counts[place]; j++) {
+      const weight = weights[j];
+      if (weight === 0) continue;
+      const from = rows[NEIGHBOURS * place + j] * channels;
+      for (let c = 0; c < channels; c++) blend[c] += weight * values[from + c];
+    }
+    for (let c = 0; c < channels; c++) means[at + c] += Math.floor((gain[c] * blend[c] + 32768) / 65536);
+  }
+
+  /** Weights of the neighbours, by distance; they add up to 256. */
+  #weigh(/** @type {number} */ place) {
+    const { weights } = this;
+    const { codes, counts } = this.neighbours;
+    const from = NEIGHBOURS * place;
+    const count = counts[place];
+    let sum = 0;
+    for (let j = 0; j < count; j++) {
+      const o = (this.network.decay * (codes[from + j] - codes[from])) >> 2;
+      weights[j] = o < 256 ? POWERS[o & 15] >> (o >> 4) : 0;
+      sum += weights[j];
+    }
+    let left = 256;
+    for (let j = 0; j < count; j++) left -= weights[j] = Math.floor((256 * weights[j]) / sum);
+    weights[0] += left;
+  }
+
+  /** Integers of the round from its residuals (spec 5.5). */
+  reconstruct(/** @type {Int32Array} */ residuals) {
+    const { channels, values, means, contexts, classes, start } = this;
+    this.places.forEach((place, number) => {
+      const step = STEP_Q6[classes[place] + 8];
+      const row = start + place;
+      for (let c = 0, at = number * channels, to = row * channels; c < channels; c++, at++, to++) {
+        const value = means[at] + residuals[at] * step;
+        if (value >= 2 ** 30 || value <= -(2 ** 30)) throw new CorruptError('an integer is too large');
+        values[to] = value;
+      }
+      contexts.note(row);
+    });
+  }
+}
+
+/**
+ * Residuals with these scale indices.
+ *
+ * @param {Uint8Array} indices
+ * @param {import('./rans.js').Rans} rans
+ * @param {import('./bits.js').BitReader} bits
+ * @returns {Int32Array}
+ */
+export function readResiduals(indices, rans, bits) {
+  const coded = new Uint8Array(indices.length);
+  let count = 0;
+  for (let i = 0; i < indices.length; i++) if (indices[i] > 0) coded[count++] = indices[i];
+  const symbols = rans.stage(LAPLACE, coded, count, coded);
+  const residuals = new Int32Array(indices.length);
+  const escapes = [];
+  for (let i = 0, at = 0; i < indices.length; i++) {
+    if (indices[i] === 0) continue;
+    const h = LAPLACE_H[indices[i]];
+    residuals[i] = symbols[at] - h;
+    if (symbols[at++] > 2 * h) escapes.push(i);
+  }
+  for (const i of escapes) {
+    const magnitude = LAPLACE_H[indices[i]] + 1 + bits.golomb(escapeOrder(indices[i]));
+    require(magnitude < 2 ** 24, 'a residual is too large');
+    residuals[i] = magnitude;
+  }
+  for (const i of escapes) if (bits.read(1) === 1) residuals[i] = -residuals[i];
+  return residuals;
+}
