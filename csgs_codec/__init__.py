@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from csgs_codec.revise import edit
     from csgs_codec.scene import Scene
 
-BITSTREAM_VERSION = "0.3"
+BITSTREAM_VERSION = "1.0"
 
 _LAZY = {
     "decode": ("csgs_codec.decoder", "decode"),

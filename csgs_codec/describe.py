@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 
-from csgs_codec.container.header import VERSION
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.container.objects import ObjectTable
 from csgs_codec.decoder import Source, load, locate, parse
@@ -157,7 +156,7 @@ def _describe(parser: Parser, size: int) -> Probe:
         tiles.append(TileInfo(tuple(low), tuple(high), int(counts.sum())))
     return Probe(
         size=size,
-        version=f"{VERSION[0]}.{VERSION[1]}",
+        version="{}.{}".format(*header.version),
         gaussians=header.gaussians,
         layers=header.layers,
         grid_step=header.grid_step,

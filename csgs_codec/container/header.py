@@ -21,7 +21,7 @@ from csgs_codec.limits import (
     Limits,
 )
 
-VERSION = (0, 3)
+VERSION = (1, 0)
 EXACT_PASS_LAYER = 255
 DIGEST_BYTES = 32
 _MAX_AXIS_BITS = 21
@@ -83,6 +83,8 @@ class Header:
         Rounds in which each layer is coded.
     groups : tuple of GroupDeclaration
     passes : tuple of Pass
+    version : tuple of 2 ints
+        Bitstream version, major and minor.
     """
 
     gaussians: int
@@ -95,10 +97,11 @@ class Header:
     rounds: tuple[int, ...]
     groups: tuple[GroupDeclaration, ...]
     passes: tuple[Pass, ...]
+    version: tuple[int, int] = VERSION
 
     def write(self) -> bytes:
         """Serialise."""
-        fields = FieldWriter().put("u16", *VERSION).put("u64", self.gaussians)
+        fields = FieldWriter().put("u16", *self.version).put("u64", self.gaussians)
         fields.put("u8", self.layers).put("u32", self.tiles)
         fields.put("f64", *self.origin, self.grid_step)
         fields.put("u32", *self.unit_offset).put("u8", self.unit_shift)
@@ -124,9 +127,9 @@ class Header:
         CorruptError
             A field is out of range.
         """
-        major, minor = fields.integer("u16"), fields.integer("u16")
-        if (major, minor) != VERSION:
-            raise UnsupportedError(f"bitstream version {major}.{minor}", chunk="HEAD")
+        version = fields.integer("u16"), fields.integer("u16")
+        if version[0] != VERSION[0]:
+            raise UnsupportedError("bitstream version {}.{}".format(*version), chunk="HEAD")
         gaussians = fields.integer("u64")
         if gaussians > limits.gaussians:
             raise LimitError(f"{gaussians} Gaussians exceed the limit of {limits.gaussians}")
@@ -148,7 +151,9 @@ class Header:
         )
         fields.finish()
         corner, unit = (x, y, z), (a, b, c)
-        return cls(gaussians, layers, tiles, corner, step, unit, shift, rounds, groups, passes)
+        return cls(
+            gaussians, layers, tiles, corner, step, unit, shift, rounds, groups, passes, version
+        )
 
 
 def _read_group(fields: FieldReader) -> GroupDeclaration:

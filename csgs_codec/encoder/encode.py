@@ -155,7 +155,8 @@ class _Encoder:
         grid = self._bounds.refine_grid(grid, self._scene, fine)
         if self._scene.count:
             by_place = place_order(grid.cells)
-            ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
+            ends = self._options.layer_ends
+            ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
             layer = choose_layers(self._scene, self._prepared.groups, by_place, ends)
             partition = make_partition(grid.cells, by_place, layer)
         else:

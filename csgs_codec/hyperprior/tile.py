@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from csgs_codec.attributes.steps import StepRule, features_of
 from csgs_codec.container.header import Header, Tiles
 from csgs_codec.container.kinds import GroupKind
-from csgs_codec.hyperprior.neighbours import Neighbours, layer_neighbours, round_slices
+from csgs_codec.hyperprior.neighbours import Neighbours, Places, layer_neighbours, round_slices
 from csgs_codec.numerics.morton import decode_cells
 from csgs_codec.numerics.positional import encode_cells
 
@@ -94,9 +94,8 @@ class Tile:
         """Neighbours of a layer among the earlier layers and rounds."""
         if layer not in self._neighbours:
             rows, rounds = self.rows(layer), self._header.rounds[layer]
-            self._neighbours[layer] = layer_neighbours(
-                self.keys[: rows.stop], self.cells[: rows.stop], rows.start, rounds
-            )
+            places = Places.of(self.keys[: rows.stop], self.cells[: rows.stop], self.bits)
+            self._neighbours[layer] = layer_neighbours(places, rows.start, rounds)
         return self._neighbours[layer]
 
     def values(self, group: int) -> I32:

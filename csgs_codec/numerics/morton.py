@@ -25,6 +25,12 @@ def split_axes(bits: Sequence[int]) -> list[int]:
 
 def encode_keys(coordinates: NDArray[np.int64], bits: Sequence[int]) -> NDArray[np.uint64]:
     """Return the key of each cell, shape (n, 3) -> (n,); the first halving is the top bit."""
+    fast = kernels()
+    if fast is not None:
+        keys = np.empty(len(coordinates), np.uint64)
+        axes = np.array(split_axes(bits)[::-1], np.int64)
+        fast.morton_encode(np.ascontiguousarray(coordinates, np.int64), axes, keys)
+        return keys
     keys = np.zeros(len(coordinates), np.uint64)
     left = [int(b) for b in bits]
     for axis in split_axes(bits):
@@ -32,6 +38,12 @@ def encode_keys(coordinates: NDArray[np.int64], bits: Sequence[int]) -> NDArray[
         bit = (coordinates[:, axis] >> left[axis]) & 1
         keys = (keys << np.uint64(1)) | bit.astype(np.uint64)
     return keys
+
+
+def shifted_cells(cells: NDArray[np.int32], bits: Sequence[int]) -> NDArray[np.int64]:
+    """Cells moved by a third of the box along each axis, around its end (spec section 7.2)."""
+    extent = np.int64(1) << np.array(bits, np.int64)
+    return np.asarray((cells + extent // 3) % extent)
 
 
 def decode_keys(keys: NDArray[np.uint64], bits: Sequence[int]) -> NDArray[np.int64]:

@@ -33,6 +33,22 @@ def morton_decode(keys, axes, out):
         out[i, 0], out[i, 1], out[i, 2] = x, y, z
 
 
+@njit("void(int64[:,::1], int64[::1], uint64[::1])", **OPTIONS)
+def morton_encode(cells, axes, out):
+    """Keys of cells; ``axes`` is the order in which the axes are halved, the last one first."""
+    place = np.empty(axes.shape[0], np.uint64)
+    used = np.zeros(3, np.uint64)
+    for depth in range(axes.shape[0]):
+        place[depth] = used[axes[depth]]
+        used[axes[depth]] += np.uint64(1)
+    for i in range(out.shape[0]):
+        key = np.uint64(0)
+        for depth in range(axes.shape[0]):
+            bit = (np.uint64(cells[i, axes[depth]]) >> place[depth]) & np.uint64(1)
+            key |= bit << np.uint64(depth)
+        out[i] = key
+
+
 @njit("void(int32[:,::1], int64[::1], int64, int64, uint8[:,::1])", **OPTIONS)
 def positional_columns(cells, offset, unit_shift, octaves, out):
     """Triangle waves of ``clip((cell + offset) << 4 >> unit_shift, 0, 65535)``, by column."""
@@ -138,14 +154,18 @@ def blend_neighbours(v_q6, row, distance, decay, powers, gain_q8, out):
 
 
 @njit(
-    "void(uint64[::1], int32[:,::1], uint64[::1], int32[:,::1], int32[:,::1], uint8[:,::1])",
+    "void(uint64[::1], uint64[::1], int32[:,::1], uint64[::1], int32[:,::1], uint64[::1],"
+    " int64[::1], int32[:,::1], uint8[:,::1])",
     **OPTIONS,
 )
-def nearest_neighbours(keys, cells, known_keys, known, row, distance):
-    """Places and distance codes of the 8 nearest of 16 Gaussians around each key.
+def nearest_neighbours(
+    keys, shifted_keys, cells, known_keys, known, known_shifted, on_shifted, row, distance
+):
+    """Places and distance codes of the 8 nearest of the Gaussians around each place on two curves.
 
-    Keys of both are sorted. Squared distances stay below ``2**44``, so they can be compared
-    together with their place.
+    ``keys``, ``known_keys`` and ``known_shifted`` are sorted; ``on_shifted`` has the place among
+    the known of each member of ``known_shifted``. Squared distances stay below ``2**44`` and places
+    below ``2**16``, so they can be compared together.
     """
     far = np.int64(1) << 60
     count = known_keys.shape[0]
@@ -154,12 +174,33 @@ def nearest_neighbours(keys, cells, known_keys, known, row, distance):
     for i in range(keys.shape[0]):
         while place < count and known_keys[place] < keys[i]:
             place += 1
+        low, high = 0, count
+        while low < high:
+            half = (low + high) >> 1
+            if known_shifted[half] < shifted_keys[i]:
+                low = half + 1
+            else:
+                high = half
         begin, end = max(0, place - 8), min(count, place + 8)
         x, y, z = np.int64(cells[i, 0]), np.int64(cells[i, 1]), np.int64(cells[i, 2])
         best[:] = far
         for j in range(begin, end):
-            dx, dy, dz = known[j, 0] - x, known[j, 1] - y, known[j, 2] - z
-            e = ((dx * dx + dy * dy + dz * dz) << 4) | (j - begin)
+            u = np.uint64(j)
+            dx, dy, dz = known[u, 0] - x, known[u, 1] - y, known[u, 2] - z
+            e = ((dx * dx + dy * dy + dz * dz) << 16) | j
+            for slot in range(8):
+                better = min(best[slot], e)
+                e = max(best[slot], e)
+                best[slot] = better
+        for other in range(max(0, low - 8), min(count, low + 8)):
+            j = on_shifted[np.uint64(other)]
+            if begin <= j < end:
+                continue
+            u = np.uint64(j)
+            dx, dy, dz = known[u, 0] - x, known[u, 1] - y, known[u, 2] - z
+            e = ((dx * dx + dy * dy + dz * dz) << 16) | j
+            if e >= best[7]:
+                continue
             for slot in range(8):
                 better = min(best[slot], e)
                 e = max(best[slot], e)
@@ -168,8 +209,8 @@ def nearest_neighbours(keys, cells, known_keys, known, row, distance):
             if best[slot] == far:
                 row[i, slot], distance[i, slot] = -1, 255
                 continue
-            row[i, slot] = begin + (best[slot] & 15)
-            squared = best[slot] >> 4
+            row[i, slot] = best[slot] & 65535
+            squared = best[slot] >> 16
             log = np.int64(0)
             rest = squared
             for step in (32, 16, 8, 4, 2, 1):

@@ -18,7 +18,7 @@ from csgs_codec.attributes.positions import (
     write_tables,
 )
 from csgs_codec.container.fields import FieldReader
-from csgs_codec.hyperprior.neighbours import find_neighbours
+from csgs_codec.hyperprior.neighbours import Places, find_neighbours
 from csgs_codec.numerics import morton
 from csgs_codec.numerics.bits import BitReader, BitWriter
 from csgs_codec.numerics.rans import RansDecoder, RansEncoder
@@ -132,8 +132,8 @@ def test_labels(count: int, known: int, classes: int, seed: int) -> None:
     bits = (5, 5, 5)
     cells = [rng.integers(0, 32, (n, 3)).astype(np.int32) for n in (count, known)]
     keys = [np.sort(morton.encode_keys(c, bits)) for c in cells]
-    cells = [morton.decode_cells(k, bits) for k in keys]
-    found = find_neighbours(keys[0], cells[0], keys[1], cells[1])
+    places = [Places.of(k, morton.decode_cells(k, bits), bits) for k in keys]
+    found = find_neighbours(*places)
     target, labels = (rng.integers(0, classes, max(n, 1)).astype(np.int32) for n in (count, known))
     target = target[:count]
     coding = fit_labels(np.arange(classes), [(target, labels, found)])

@@ -11,6 +11,7 @@ from csgs_codec.hyperprior.neighbours import (
     NEIGHBOURS,
     WINDOW,
     Neighbours,
+    Places,
     distance_code,
     find_neighbours,
     layer_neighbours,
@@ -30,18 +31,39 @@ def make_points(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return keys[order], cells[order].astype(np.int32)
 
 
+def make_places(n: int, seed: int) -> Places:
+    """Return the same with both kinds of keys."""
+    return Places.of(*make_points(n, seed), BITS)
+
+
+def shifted_key(cell: list[int]) -> int:
+    """Key of a cell after a shift by a third of the box on each axis, around its end."""
+    moved = [(c + 2**b // 3) % 2**b for c, b in zip(cell, BITS, strict=True)]
+    return int(encode_keys(np.array([moved]), BITS)[0])
+
+
+def window(place: int, count: int) -> range:
+    """Places around a place."""
+    return range(max(0, place - WINDOW), min(count, place + WINDOW))
+
+
 def reference(
-    keys: np.ndarray, cells: np.ndarray, earlier_keys: np.ndarray, earlier: np.ndarray
+    cells: list[list[int]], keys: list[int], earlier: list[list[int]], earlier_keys: list[int]
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Rows and squared distances by sorting the window of each point."""
-    order = sorted(range(len(earlier_keys)), key=lambda row: (int(earlier_keys[row]), row))
+    """Rows and squared distances by sorting the windows of each point."""
+    order = sorted(range(len(earlier)), key=lambda row: (earlier_keys[row], row))
+    shifted = [shifted_key(earlier[row]) for row in order]
+    along = sorted(range(len(order)), key=lambda j: (shifted[j], j))
     rows, squares = [], []
-    for key, cell in zip(keys.tolist(), cells.tolist(), strict=True):
-        place = sum(int(earlier_keys[row]) < key for row in order)
-        window = range(max(0, place - WINDOW), min(len(order), place + WINDOW))
+    for key, cell in zip(keys, cells, strict=True):
+        place = sum(known < key for known in earlier_keys)
+        candidates = set(window(place, len(order)))
+        own = shifted_key(cell)
+        place = sum(known < own for known in shifted)
+        candidates |= {along[j] for j in window(place, len(order))}
         found = sorted(
-            (sum((int(a) - b) ** 2 for a, b in zip(earlier[order[j]], cell, strict=True)), j)
-            for j in window
+            (sum((a - b) ** 2 for a, b in zip(earlier[order[j]], cell, strict=True)), j)
+            for j in candidates
         )[:NEIGHBOURS]
         pad = [MISSING] * (NEIGHBOURS - len(found))
         rows.append([order[j] for _, j in found] + pad)
@@ -56,11 +78,13 @@ def test_neighbours_are_the_nearest_of_the_window(
 ) -> None:
     points = [make_points(n, 60 + n) for n in (known // 2, known - known // 2, count)]
     keys, cells = (np.concatenate(part) for part in zip(*points, strict=True))
-    found = layer_neighbours(keys, cells, known, rounds)
+    found = layer_neighbours(Places.of(keys, cells, BITS), known, rounds)
     decoded = list(range(known))
     for part in round_slices(rounds):
         own = np.arange(known, known + count)[part]
-        rows, squares = reference(keys[own], cells[own], keys[decoded], cells[decoded])
+        rows, squares = reference(
+            cells[own].tolist(), keys[own].tolist(), cells[decoded].tolist(), keys[decoded].tolist()
+        )
         absolute = [[MISSING if r == MISSING else decoded[r] for r in row] for row in rows]
         assert found.row[part].tolist() == absolute
         far = np.array(rows).reshape(-1, NEIGHBOURS) == MISSING
@@ -82,14 +106,14 @@ def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Neighbours] = []
     for name in ("numba", "numpy"):
         use_backend(monkeypatch, name)
-        found.append(find_neighbours(*make_points(3000, 63), *make_points(2000, 64)))
+        found.append(find_neighbours(make_places(3000, 63), make_places(2000, 64)))
     assert np.array_equal(found[0].row, found[1].row)
     assert np.array_equal(found[0].distance, found[1].distance)
 
 
 @pytest.mark.parametrize(("count", "known"), [(0, 0), (0, 5), (5, 0)])
 def test_nothing_to_find(backend: str, count: int, known: int) -> None:
-    found = find_neighbours(*make_points(count, 65), *make_points(known, 66))
+    found = find_neighbours(make_places(count, 65), make_places(known, 66))
     assert found.row.shape == found.distance.shape == (count, NEIGHBOURS)
     assert (found.row == MISSING).all()
     assert (found.distance == MISSING_DISTANCE).all()

@@ -146,6 +146,8 @@ def test_other_versions_and_other_files(small: Encoded) -> None:
     later = (chunks[0][0], struct.pack("<H", 9) + chunks[0][1][2:])
     with pytest.raises(UnsupportedError, match=rf"9\.{VERSION[1]}"):
         decode(rebuild([later, *chunks[1:]]))
+    minor = (chunks[0][0], struct.pack("<HH", VERSION[0], 7) + chunks[0][1][4:])
+    assert probe(rebuild([minor, *chunks[1:]])).version == f"{VERSION[0]}.7"
     with pytest.raises(UnsupportedError, match="signature"):
         decode(b"ply\nformat ascii 1.0\n")
 

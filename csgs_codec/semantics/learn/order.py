@@ -14,7 +14,7 @@ from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import make_partition, place_order
 from csgs_codec.encoder.plan import Grid
 from csgs_codec.encoder.prepare import prepare
-from csgs_codec.hyperprior.neighbours import NEIGHBOURS, find_neighbours
+from csgs_codec.hyperprior.neighbours import NEIGHBOURS, Places, find_neighbours
 from csgs_codec.numerics.morton import encode_keys
 from csgs_codec.scene import Scene
 
@@ -56,15 +56,15 @@ class CodingOrder:
             rows = partition.tile_rows(tile)
             cells = grid.cells[rows] - grid.cells[rows].min(axis=0)
             bits = [int(s).bit_length() for s in cells.max(axis=0)]
-            keys = encode_keys(cells, bits)
+            places = Places.of(encode_keys(cells, bits), cells, bits)
             for start, end in pairwise(np.cumsum(counts)):
-                found = find_neighbours(
-                    keys[start:end], cells[start:end], keys[:start], cells[:start]
-                ).row
+                order = np.argsort(places.keys[:start], kind="stable")
+                found = find_neighbours(places[start:end], places[order]).row[:, :NEIGHBOURS]
                 known = found >= 0
                 here = rows[start:end]
-                near[here] = np.where(known, rows[np.maximum(found, 0)], 0)
-                apart = cells[start:end, None] - cells[np.maximum(found, 0)]
+                source = order[found] if len(order) else found
+                near[here] = np.where(known, rows[source], 0)
+                apart = cells[start:end, None] - cells[source]
                 heavy = known / (1.0 + (apart.astype(np.float64) ** 2).sum(axis=2))
                 weight[here] = heavy / np.maximum(heavy.sum(axis=1, keepdims=True), 1e-30)
         layers = tuple(np.flatnonzero(layer == k) for k in range(int(layer.max()) + 1))
