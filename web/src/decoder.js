@@ -16,6 +16,7 @@ import { DEFAULT_LIMITS } from './limits.js';
 import { readNetwork } from './network.js';
 import { readObjects } from './objects.js';
 import { ByteQueue } from './queue.js';
+import { BATCH } from './residuals.js';
 import { Scene } from './scene.js';
 import { Schema } from './schema.js';
 import { hex, sha256 } from './sha256.js';
@@ -245,7 +246,7 @@ export class Decoder {
       readCoding(fields, head, schema, this.#codings);
     } else if (type === 'NETW') {
       const group = readNetwork(fields, head, this.#codings, this.#networks);
-      this.#forwards[group] = createForward(this.#networks[group], this.simd);
+      this.#forwards[group] = createForward(this.#networks[group], BATCH, this.simd);
     } else if (type === 'DATA') {
       this.#acceptData(fields);
     } else {

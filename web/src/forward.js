@@ -13,8 +13,10 @@ export class Forward {
     /** Inputs between one row and the next. */
     this.stride = layers[0].inputs;
     this.inputs = new Int16Array(rows * this.stride);
-    /** Outputs of the last layer, row after row. */
-    this.outputs = new Int32Array(rows * layers[layers.length - 1].outputs);
+    /** Outputs between one row and the next. */
+    this.outputStride = layers[layers.length - 1].outputs;
+    /** Outputs of the last layer. */
+    this.outputs = new Int32Array(rows * this.outputStride);
   }
 
   /** Evaluate the first `rows` rows of `inputs`. */
@@ -25,7 +27,7 @@ export class Forward {
         this.inputs.subarray(row * this.stride, (row + 1) * this.stride)
       );
       this.layers.forEach((layer, number) => (x = evaluate(layer, x, number < last)));
-      this.outputs.set(x, row * x.length);
+      this.outputs.set(x, row * this.outputStride);
     }
   }
 }

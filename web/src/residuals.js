@@ -2,13 +2,14 @@
 
 import { NO_SENTINEL } from './codings.js';
 import { Contexts } from './contexts.js';
-import { CorruptError, require } from './errors.js';
+import { require } from './errors.js';
 import { NEIGHBOURS } from './neighbours.js';
 import { STEP_Q6 } from './steps.js';
 import { LAPLACE, LAPLACE_H, escapeOrder } from './tables.js';
 import { roundRows } from './tile.js';
 
-const BATCH = 256;
+/** Rows whose networks are evaluated together. */
+export const BATCH = 256;
 const POWERS = [
   32768, 31379, 30048, 28774, 27554, 26386, 25268, 24196, 23170, 22188, 21247, 20347, 19484, 18658,
   17867, 17109,
@@ -54,7 +55,7 @@ class Predictor {
     this.marks = coding.sentinel === NO_SENTINEL ? null : tile.values(coding.sentinel);
     this.contexts = new Contexts(tile, layer, network, this.classes);
     this.weights = new Int32Array(NEIGHBOURS);
-    this.blend = new Float64Array(this.channels);
+    this.sums = new Float64Array(this.channels);
     /** Places of the rows of the round within the tile layer. */
     this.places = new Int32Array(0);
     this.means = new Int32Array(0);
@@ -69,85 +70,103 @@ class Predictor {
     this.means = new Int32Array(size * channels);
     this.indices = new Uint8Array(size * channels);
     for (let from = 0; from < size; from += BATCH) {
-      const rows = Math.min(BATCH, size - from);
-      for (let i = 0; i < rows; i++) {
-        contexts.write(this.places[from + i], forward.inputs, i * forward.stride);
-      }
-      forward.run(rows);
-      for (let i = 0; i < rows; i++) this.#take(from + i, forward.outputs, 2 * channels * i);
+      const batch = this.places.subarray(from, from + BATCH);
+      contexts.write(batch, forward.inputs, forward.stride);
+      forward.run(batch.length);
+      this.#take(batch, from * channels, forward.outputs, forward.outputStride);
     }
-    if (network.blended) this.places.forEach((place, i) => this.#addBlend(place, i * channels));
+    if (network.blended) this.#addBlends();
+    if (this.marks) this.#clearMarked(this.marks);
   }
 
-  /** Predictions of the `number`-th row of the round, from outputs (numerics 9.4). */
+  /** Predictions from outputs (numerics 9.4). */
   #take(
-    /** @type {number} */ number,
+    /** @type {Int32Array} */ places,
+    /** @type {number} */ at,
     /** @type {Int32Array} */ outputs,
-    /** @type {number} */ from,
+    /** @type {number} */ stride,
   ) {
-    const { channels, means, indices } = this;
-    const place = this.places[number];
-    if (this.#isMarked(place)) return;
-    const lower = 3 * this.classes[place];
-    for (let c = 0, at = number * channels; c < channels; c++, at++) {
-      means[at] = outputs[from + c];
-      const t = ((outputs[from + channels + c] + 32) >> 6) - lower;
-      indices[at] = t < 0 ? 0 : t > 63 ? 63 : t;
+    const { channels, means, indices, classes } = this;
+    for (let i = 0; i < places.length; i++) {
+      const from = i * stride;
+      const lower = 3 * classes[places[i]];
+      for (let c = 0; c < channels; c++, at++) {
+        means[at] = outputs[from + c];
+        const t = ((outputs[from + channels + c] + 32) >> 6) - lower;
+        indices[at] = t < 0 ? 0 : t > 63 ? 63 : t;
+      }
     }
   }
 
-  /** Rows of the sentinel have the prediction 0 and no residual. */
-  #isMarked(/** @type {number} */ place) {
-    return this.marks !== null && this.marks[this.start + place] > 0;
-  }
-
-  /** Add the blend of the neighbours' integers to the predictions from `at` on. */
-  #addBlend(/** @type {number} */ place, /** @type {number} */ at) {
-    const { channels, values, blend, means, weights } = this;
+  /** Add the blend of the neighbours' integers to the predictions. */
+  #addBlends() {
+    const { places, channels, values, sums, means, weights } = this;
     const { gain } = this.network;
     const { rows, counts } = this.neighbours;
-    if (counts[place] === 0 || this.#isMarked(place)) return;
-    this.#weigh(place);
-    blend.fill(0);
-    for (let j = 0; j < counts[place]; j++) {
-      const weight = weights[j];
-      if (weight === 0) continue;
-      const from = rows[NEIGHBOURS * place + j] * channels;
-      for (let c = 0; c < channels; c++) blend[c] += weight * values[from + c];
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i];
+      const used = counts[place] > 0 ? this.#weigh(place) : 0;
+      if (used === 0) continue;
+      sums.fill(0);
+      for (let j = 0; j < used; j++) {
+        const weight = weights[j];
+        const from = rows[NEIGHBOURS * place + j] * channels;
+        for (let c = 0; c < channels; c++) sums[c] += weight * values[from + c];
+      }
+      const at = i * channels;
+      for (let c = 0; c < channels; c++) means[at + c] += Math.floor((gain[c] * sums[c] + 2 ** 15) * 2 ** -16);
     }
-    for (let c = 0; c < channels; c++) means[at + c] += Math.floor((gain[c] * blend[c] + 32768) / 65536);
   }
 
-  /** Weights of the neighbours, by distance; they add up to 256. */
+  /** Weights of the neighbours, by distance; they add up to 256. Return how many are not 0. */
   #weigh(/** @type {number} */ place) {
     const { weights } = this;
     const { codes, counts } = this.neighbours;
+    const { decay } = this.network;
     const from = NEIGHBOURS * place;
     const count = counts[place];
     let sum = 0;
     for (let j = 0; j < count; j++) {
-      const o = (this.network.decay * (codes[from + j] - codes[from])) >> 2;
+      const o = (decay * (codes[from + j] - codes[from])) >> 2;
       weights[j] = o < 256 ? POWERS[o & 15] >> (o >> 4) : 0;
       sum += weights[j];
     }
     let left = 256;
-    for (let j = 0; j < count; j++) left -= weights[j] = Math.floor((256 * weights[j]) / sum);
+    let used = 0;
+    for (let j = 0; j < count; j++) {
+      weights[j] = Math.floor((256 * weights[j]) / sum);
+      left -= weights[j];
+      if (weights[j] > 0) used = j + 1;
+    }
     weights[0] += left;
+    return used;
+  }
+
+  /** Rows that the sentinel marks have the prediction 0 and no residual. */
+  #clearMarked(/** @type {Int32Array} */ marks) {
+    const { places, start, channels, means, indices } = this;
+    for (let i = 0; i < places.length; i++) {
+      if (marks[start + places[i]] === 0) continue;
+      means.fill(0, i * channels, (i + 1) * channels);
+      indices.fill(0, i * channels, (i + 1) * channels);
+    }
   }
 
   /** Integers of the round from its residuals (spec 5.5). */
   reconstruct(/** @type {Int32Array} */ residuals) {
-    const { channels, values, means, contexts, classes, start } = this;
-    this.places.forEach((place, number) => {
-      const step = STEP_Q6[classes[place] + 8];
-      const row = start + place;
-      for (let c = 0, at = number * channels, to = row * channels; c < channels; c++, at++, to++) {
+    const { places, channels, values, means, classes, start } = this;
+    let largest = 0;
+    for (let i = 0, at = 0; i < places.length; i++) {
+      const step = STEP_Q6[classes[places[i]] + 8];
+      const to = (start + places[i]) * channels;
+      for (let c = 0; c < channels; c++, at++) {
         const value = means[at] + residuals[at] * step;
-        if (value >= 2 ** 30 || value <= -(2 ** 30)) throw new CorruptError('an integer is too large');
-        values[to] = value;
+        largest = Math.max(largest, Math.abs(value));
+        values[to + c] = value;
       }
-      contexts.note(row);
-    });
+    }
+    require(largest < 2 ** 30, 'an integer is too large');
+    this.contexts.note(places);
   }
 }
 

@@ -21,11 +21,13 @@ export class StepRule {
     this.shift = fields.u8('shift', 0, 40);
     this.low = fields.i8('low', lowest, highest);
     this.high = fields.i8('high', this.low, highest);
+    this.half = this.shift > 0 ? 2 ** (this.shift - 1) : 0;
+    this.factor = 2 ** -this.shift;
   }
 
   /** Class of a Gaussian with these features. */
   classOf(/** @type {ArrayLike<number>} */ features) {
-    const { bias, coefficients, shift, low, high } = this;
+    const { bias, coefficients, low, high } = this;
     let sum = bias;
     let magnitude = 2 ** 40;
     for (let i = 0; i < coefficients.length; i++) {
@@ -33,7 +35,8 @@ export class StepRule {
       sum += product;
       magnitude += Math.abs(product);
     }
-    const value = magnitude < EXACT ? roundingShift(sum, shift) : this.#exactly(features);
+    const inDoubles = magnitude < EXACT;
+    const value = inDoubles ? Math.floor((sum + this.half) * this.factor) : this.#exactly(features);
     return Math.min(Math.max(value, low), high);
   }
 
@@ -62,10 +65,6 @@ export class StepRule {
     return classes;
   }
 }
-
-/** `shr` of numerics 1, for numbers and shifts whose sum binary64 holds. */
-export const roundingShift = (/** @type {number} */ a, /** @type {number} */ n) =>
-  n === 0 ? a : Math.floor((a + 2 ** (n - 1)) / 2 ** n);
 
 /** Features of the rows of a tile, for a rule that belongs to a group. */
 class Features {

@@ -1,3 +1,4 @@
+import { encodePositions } from './contexts.js';
 import { MortonBox, mergeOrders, orderOf } from './morton.js';
 import { findNeighbours } from './neighbours.js';
 
@@ -7,6 +8,7 @@ export class Tile {
   #values = /** @type {Int32Array[]} */ ([]);
   #nearbyBytes = /** @type {Uint8Array[]} */ ([]);
   #fineBits = /** @type {Int8Array[]} */ ([]);
+  #encodings = /** @type {{ octaves: number, encodings: Uint8Array }[]} */ ([]);
   #orders = /** @type {Int32Array[]} */ ([]);
   #shiftedOrders = /** @type {Int32Array[]} */ ([]);
   #shiftedKeys;
@@ -91,6 +93,15 @@ export class Tile {
     this.box.packShifted(this.cells, start, keys);
     const rows = orderOf(keys, this.box.depth).map((row) => row + start);
     return mergeOrders(before, rows, this.#shiftedKeys);
+  }
+
+  /** Positional encodings of the rows of a layer whose keys are decoded. */
+  encodings(/** @type {number} */ layer, /** @type {number} */ octaves) {
+    const cached = this.#encodings[layer];
+    if (cached?.octaves === octaves) return cached.encodings;
+    const encodings = encodePositions(this, layer, octaves);
+    this.#encodings[layer] = { octaves, encodings };
+    return encodings;
   }
 
   /** Neighbours of the rows of a layer whose keys are decoded. */
