@@ -8,6 +8,7 @@
 const I32 = 0x7f;
 const V128 = 0x7b;
 const NO_RESULT = 0x40;
+const PAGE = 65536;
 
 /** @param {number} value @returns {number[]} */
 function unsigned(value) {
@@ -64,6 +65,7 @@ export const i32 = {
 export const v128 = {
   load: load(simd(0), 4),
   load32Splat: load(simd(9), 2),
+  load64Splat: load(simd(10), 3),
   store: store(simd(11), 4),
 };
 
@@ -79,6 +81,11 @@ export const i32x4 = {
   add: binary(simd(174)),
   /** Products of 16-bit lanes, added in pairs. */
   dot: binary(simd(186)),
+};
+
+export const f64x2 = {
+  add: binary(simd(240)),
+  mul: binary(simd(242)),
 };
 
 /** Run `body` as long as the counter, which it starts from above 0, is not used up. */
@@ -143,8 +150,45 @@ export class Func {
   }
 }
 
-/** A module of functions that imports its memory as `env.memory`. */
-export function assemble(/** @type {Func[]} */ functions) {
+/**
+ * Compile functions that share an imported memory; `null` where WebAssembly vectors are missing.
+ *
+ * @param {Func[]} functions
+ */
+export function compile(functions) {
+  try {
+    return new WebAssembly.Module(assemble(functions));
+  } catch {
+    return null;
+  }
+}
+
+/** A memory and the functions of a module that work on it. */
+export class Kernels {
+  /** Bytes that are taken. */
+  #taken = 0;
+
+  /** @param {WebAssembly.Module} module */
+  constructor(module) {
+    this.memory = new WebAssembly.Memory({ initial: 1 });
+    /** @type {Record<string, (...parameters: number[]) => void>} */
+    this.functions = /** @type {any} */ (
+      new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports
+    );
+  }
+
+  /** Take bytes of the memory; views of it that exist are void then. */
+  take(/** @type {number} */ bytes) {
+    const at = this.#taken;
+    this.#taken += Math.ceil(bytes / 16) * 16;
+    const missing = this.#taken - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    return at;
+  }
+}
+
+/** The binary form of a module of functions that imports its memory as `env.memory`. */
+function assemble(/** @type {Func[]} */ functions) {
   const memory = [text('env'), text('memory'), 2, 0, 1];
   return Uint8Array.from(
     flat([

@@ -3,6 +3,7 @@
 import { GroupCoding, NO_SENTINEL } from './codings.js';
 import { CorruptError } from './errors.js';
 import { Kind } from './kinds.js';
+import { createTransform } from './transform.js';
 
 /**
  * @typedef {import('./properties.js').Column} Column
@@ -52,19 +53,18 @@ export function labelColumn(group, { palette }, segments, target) {
  * @param {Segment[]} segments
  * @param {Held} held
  * @param {Column[]} targets
+ * @param {boolean} simd whether WebAssembly may be used
  */
-export function residualColumns(head, group, codings, segments, held, targets) {
+export function residualColumns(head, group, codings, segments, held, targets, simd) {
   const coding = codings[group];
   if (!(coding instanceof GroupCoding)) throw new CorruptError(`group ${group} is not described`);
   const { kind, channels } = head.groups[group];
-  const write = writerOf(kind, channels, coding, targets);
-  const zeros = new Int32Array(channels);
+  const write = writerOf(kind, channels, coding, targets, simd);
   for (const { tile, layer, from, to, at } of segments) {
-    const values = held(group, layer) ? tile.values(group) : null;
-    for (let row = from; row < to; row++) {
-      if (values) write(at + row - from, values, row * channels);
-      else write(at + row - from, zeros, 0);
-    }
+    const values = held(group, layer)
+      ? tile.values(group).subarray(from * channels, to * channels)
+      : new Int32Array((to - from) * channels);
+    write(values, at, to - from);
     if (coding.sentinel !== NO_SENTINEL && held(coding.sentinel, layer)) {
       const { palette } = /** @type {import('./codings.js').LabelCoding} */ (codings[coding.sentinel]);
       const labels = tile.values(coding.sentinel);
@@ -76,7 +76,7 @@ export function residualColumns(head, group, codings, segments, held, targets) {
   }
 }
 
-/** @typedef {(row: number, values: Int32Array, from: number) => void} Writer of one row */
+/** @typedef {(values: Int32Array, first: number, rows: number) => void} Writer of rows */
 
 /** @returns {Writer} */
 function writerOf(
@@ -84,21 +84,29 @@ function writerOf(
   /** @type {number} */ channels,
   /** @type {GroupCoding} */ { step, centre, transform },
   /** @type {Column[]} */ targets,
+  /** @type {boolean} */ simd,
 ) {
   const unit = step / 64;
-  if (transform) return transformWriter(channels, unit, centre, transform, targets);
-  const y = (/** @type {Int32Array} */ values, /** @type {number} */ from, /** @type {number} */ c) =>
-    values[from + c] * unit + centre[c];
-  if (kind === Kind.ROTATION) {
-    return (row, values, from) =>
-      writeRotation(y(values, from, 0), y(values, from, 1), y(values, from, 2), targets, row);
+  if (transform) {
+    const product = createTransform(transform, centre, unit, targets.length, simd);
+    return (values, first, rows) => product.write(values, first, rows, targets);
   }
-  const unwarp = kind === Kind.OPACITY ? (/** @type {number} */ v) => 3 * Math.sinh(v / 3) : null;
-  return (row, values, from) => {
-    for (let c = 0; c < targets.length; c++) {
-      const v = y(values, from, c);
-      targets[c][row] = unwarp ? unwarp(v) : v;
-    }
+  if (kind === Kind.ROTATION) {
+    return (values, first, rows) => {
+      for (let i = 0; i < rows; i++) {
+        const [a, b, c] = centre.map((middle, axis) => values[3 * i + axis] * unit + middle);
+        writeRotation(a, b, c, targets, first + i);
+      }
+    };
+  }
+  const isOpacity = kind === Kind.OPACITY;
+  return (values, first, rows) => {
+    targets.forEach((target, c) => {
+      for (let i = 0; i < rows; i++) {
+        const y = values[i * channels + c] * unit + centre[c];
+        target[first + i] = isOpacity ? 3 * Math.sinh(y / 3) : y;
+      }
+    });
   };
 }
 
@@ -116,29 +124,4 @@ function writeRotation(
   x[row] = a * r;
   y[row] = b * r;
   z[row] = c * r;
-}
-
-/** @returns {Writer} */
-function transformWriter(
-  /** @type {number} */ channels,
-  /** @type {number} */ unit,
-  /** @type {number[]} */ centre,
-  /** @type {{ mean: number[], basis: Float64Array }} */ { mean, basis },
-  /** @type {Column[]} */ targets,
-) {
-  const M = targets.length;
-  const start = Float64Array.from(mean);
-  for (let c = 0; c < channels; c++) {
-    for (let m = 0; m < M; m++) start[m] += centre[c] * basis[c * M + m];
-  }
-  const sums = new Float64Array(M);
-  return (row, values, from) => {
-    sums.set(start);
-    for (let c = 0; c < channels; c++) {
-      if (values[from + c] === 0) continue;
-      const y = values[from + c] * unit;
-      for (let m = 0, at = c * M; m < M; m++, at++) sums[m] += y * basis[at];
-    }
-    for (let m = 0; m < M; m++) targets[m][row] = sums[m];
-  };
 }

@@ -8,7 +8,7 @@ import { decodeData, integerBytes } from './data.js';
 import { CorruptError, CsgsError, LimitError, TruncatedError, UnsupportedError } from './errors.js';
 import { ExactData } from './exact.js';
 import { FieldReader } from './fields.js';
-import { createForward } from './wasm_forward.js';
+import { Forwards } from './wasm_forward.js';
 import { Head } from './head.js';
 import { Kind, isResidual } from './kinds.js';
 import { checkLevels, readLevels } from './levels.js';
@@ -55,6 +55,7 @@ export class Decoder {
   #forwards = [];
   /** @type {Tile[]} */
   #tiles = [];
+  #makers;
   #attachments = new Attachments();
 
   /** @param {DecoderOptions} [options] */
@@ -63,6 +64,7 @@ export class Decoder {
     this.verify = verify;
     this.hash = hash;
     this.simd = simd;
+    this.#makers = new Forwards(simd);
     this.limits = { ...DEFAULT_LIMITS, ...limits };
     /** Levels that are complete. */
     this.complete = 0;
@@ -140,6 +142,7 @@ export class Decoder {
       tiles: this.#tiles,
       codings: this.#codings,
       exact: this.exact,
+      simd: this.simd,
     });
   }
 
@@ -246,7 +249,7 @@ export class Decoder {
       readCoding(fields, head, schema, this.#codings);
     } else if (type === 'NETW') {
       const group = readNetwork(fields, head, this.#codings, this.#networks);
-      this.#forwards[group] = createForward(this.#networks[group], BATCH, this.simd);
+      this.#forwards[group] = this.#makers.create(this.#networks[group], BATCH);
     } else if (type === 'DATA') {
       this.#acceptData(fields);
     } else {

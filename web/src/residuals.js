@@ -55,7 +55,7 @@ class Predictor {
     this.marks = coding.sentinel === NO_SENTINEL ? null : tile.values(coding.sentinel);
     this.contexts = new Contexts(tile, layer, network, this.classes);
     this.weights = new Int32Array(NEIGHBOURS);
-    this.sums = new Float64Array(this.channels);
+    this.sources = new Int32Array(NEIGHBOURS);
     /** Places of the rows of the round within the tile layer. */
     this.places = new Int32Array(0);
     this.means = new Int32Array(0);
@@ -69,11 +69,12 @@ class Predictor {
     this.places = Int32Array.from({ length: size }, (_, i) => first + i * step);
     this.means = new Int32Array(size * channels);
     this.indices = new Uint8Array(size * channels);
+    const { inputs, outputs, stride, outputStride } = forward;
     for (let from = 0; from < size; from += BATCH) {
       const batch = this.places.subarray(from, from + BATCH);
-      contexts.write(batch, forward.inputs, forward.stride);
+      contexts.write(batch, inputs, stride);
       forward.run(batch.length);
-      this.#take(batch, from * channels, forward.outputs, forward.outputStride);
+      this.#take(batch, from * channels, outputs, outputStride);
     }
     if (network.blended) this.#addBlends();
     if (this.marks) this.#clearMarked(this.marks);
@@ -100,21 +101,19 @@ class Predictor {
 
   /** Add the blend of the neighbours' integers to the predictions. */
   #addBlends() {
-    const { places, channels, values, sums, means, weights } = this;
+    const { places, channels, values, means, weights, sources } = this;
     const { gain } = this.network;
     const { rows, counts } = this.neighbours;
     for (let i = 0; i < places.length; i++) {
       const place = places[i];
       const used = counts[place] > 0 ? this.#weigh(place) : 0;
-      if (used === 0) continue;
-      sums.fill(0);
-      for (let j = 0; j < used; j++) {
-        const weight = weights[j];
-        const from = rows[NEIGHBOURS * place + j] * channels;
-        for (let c = 0; c < channels; c++) sums[c] += weight * values[from + c];
-      }
+      for (let j = 0; j < used; j++) sources[j] = rows[NEIGHBOURS * place + j] * channels;
       const at = i * channels;
-      for (let c = 0; c < channels; c++) means[at + c] += Math.floor((gain[c] * sums[c] + 2 ** 15) * 2 ** -16);
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        for (let j = 0; j < used; j++) sum += weights[j] * values[sources[j] + c];
+        means[at + c] += Math.floor((gain[c] * sum + 2 ** 15) * 2 ** -16);
+      }
     }
   }
 

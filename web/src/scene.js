@@ -18,6 +18,7 @@ import { LabelCoding } from './codings.js';
  * @property {import('./tile.js').Tile[]} tiles
  * @property {import('./codings.js').Coding[]} codings
  * @property {import('./exact.js').ExactData} exact
+ * @property {boolean} simd
  */
 
 export class Scene {
@@ -65,7 +66,7 @@ export class Scene {
   /** Columns of the groups that the level holds. */
   #addGroups(
     /** @type {Map<string, Column>} */ found,
-    /** @type {Source} */ { head, schema, tiles, codings },
+    /** @type {Source} */ { head, schema, codings, simd },
     /** @type {number[]} */ done,
     /** @type {import('./rows.js').Segment[]} */ segments,
   ) {
@@ -79,7 +80,7 @@ export class Scene {
       if (kind === Kind.POSITION) {
         positionColumns(head, segments, held, targets);
       } else if (isResidual(kind)) {
-        residualColumns(head, group, codings, segments, held, targets);
+        residualColumns(head, group, codings, segments, held, targets, simd);
       } else if (isLabel(kind) && all) {
         labelColumn(group, /** @type {LabelCoding} */ (codings[group]), segments, targets[0]);
       } else {

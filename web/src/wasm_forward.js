@@ -3,14 +3,13 @@
  * that 16-bit products added in 32 bits are exact (numerics 9.2).
  */
 
-import { Func, assemble, i16x8, i32, i32x4, repeat, v128 } from './assembler.js';
+import { Func, Kernels, compile, i16x8, i32, i32x4, repeat, v128 } from './assembler.js';
 import { Forward } from './forward.js';
 
 /** Rows that are evaluated together. */
 const ROWS = 4;
 /** Outputs that are evaluated together: two vectors of four. */
 const OUTPUTS = 8;
-const PAGE = 65536;
 
 /**
  * A layer. Parameters: number of `ROWS` groups, of `OUTPUTS` groups and of pairs of inputs; shift;
@@ -72,86 +71,75 @@ function layerFunction(/** @type {string} */ name, /** @type {boolean} */ last) 
   return func;
 }
 
-/** The compiled kernels, or `null` where WebAssembly vectors are missing. */
-const kernels = (() => {
-  try {
-    return new WebAssembly.Module(assemble([layerFunction('hidden', false), layerFunction('last', true)]));
-  } catch {
-    return null;
-  }
-})();
+const module = compile([layerFunction('hidden', false), layerFunction('last', true)]);
 
 /** Same interface as `Forward`. */
 class WasmForward {
   /** @type {(() => void)[]} */
   #calls = [];
   #rowGroups = 0;
+  #kernels;
+  #rows;
 
   constructor(
     /** @type {import('./network.js').Network} */ { layers },
     /** @type {number} */ rows,
+    /** @type {Kernels} */ kernels,
   ) {
-    const plan = planMemory(layers, rows);
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(plan.bytes / PAGE) });
-    const { hidden, last } = /** @type {any} */ (
-      new WebAssembly.Instance(/** @type {WebAssembly.Module} */ (kernels), { env: { memory } }).exports
-    );
-    plan.steps.forEach(({ layer, x, y, weights, bias, pairs, groups }, number) => {
-      const isLast = number === layers.length - 1;
-      packWeights(layer, pairs, new Int16Array(memory.buffer, weights));
-      const half = 1 << (layer.shift - 1);
-      new Int32Array(memory.buffer, bias).set(layer.bias.map((integer) => integer + half));
-      const run = isLast ? last : hidden;
-      const outputBytes = groups * OUTPUTS * (isLast ? 4 : 2);
-      this.#calls.push(() =>
-        run(this.#rowGroups, groups, pairs, layer.shift, x, y, weights, bias, 4 * pairs, outputBytes),
-      );
-    });
-    const first = plan.steps[0];
-    const final = plan.steps[plan.steps.length - 1];
+    this.#kernels = kernels;
+    this.#rows = rows;
+    let pairs = Math.max(1, Math.ceil(layers[0].inputs / 2));
     /** Inputs between one row and the next. */
-    this.stride = 2 * first.pairs;
-    this.inputs = new Int16Array(memory.buffer, first.x, rows * this.stride);
+    this.stride = 2 * pairs;
+    this.inputAddress = kernels.take(4 * pairs * rows);
+    let from = this.inputAddress;
+    layers.forEach((layer, number) => {
+      const groups = Math.ceil(layer.outputs / OUTPUTS);
+      const to = kernels.take(4 * OUTPUTS * groups * rows);
+      this.#add(layer, pairs, groups, from, to, number === layers.length - 1);
+      pairs = (groups * OUTPUTS) / 2;
+      from = to;
+    });
+    this.outputAddress = from;
     /** Outputs between one row and the next. */
-    this.outputStride = OUTPUTS * final.groups;
-    this.outputs = new Int32Array(memory.buffer, final.y, rows * this.outputStride);
+    this.outputStride = 2 * pairs;
+  }
+
+  /** Add a layer to the calls; a row of its outputs is a row of inputs of the next one. */
+  #add(
+    /** @type {import('./network.js').Layer} */ layer,
+    /** @type {number} */ pairs,
+    /** @type {number} */ groups,
+    /** @type {number} */ from,
+    /** @type {number} */ to,
+    /** @type {boolean} */ last,
+  ) {
+    const { functions, memory } = this.#kernels;
+    const weights = this.#kernels.take(4 * OUTPUTS * groups * pairs);
+    const bias = this.#kernels.take(4 * OUTPUTS * groups);
+    packWeights(layer, pairs, new Int16Array(memory.buffer, weights));
+    const half = 1 << (layer.shift - 1);
+    new Int32Array(memory.buffer, bias).set(layer.bias.map((integer) => integer + half));
+    const run = last ? functions.last : functions.hidden;
+    const outputBytes = groups * OUTPUTS * (last ? 4 : 2);
+    this.#calls.push(() =>
+      run(this.#rowGroups, groups, pairs, layer.shift, from, to, weights, bias, 4 * pairs, outputBytes),
+    );
+  }
+
+  get inputs() {
+    return new Int16Array(this.#kernels.memory.buffer, this.inputAddress, this.#rows * this.stride);
+  }
+
+  get outputs() {
+    const length = this.#rows * this.outputStride;
+    return new Int32Array(this.#kernels.memory.buffer, this.outputAddress, length);
   }
 
   run(/** @type {number} */ rows) {
     this.#rowGroups = Math.ceil(rows / ROWS);
     for (const call of this.#calls) call();
   }
-}
-
-/** Addresses of everything. A row of a layer's outputs is a row of inputs of the next one. */
-function planMemory(
-  /** @type {import('./network.js').Layer[]} */ layers,
-  /** @type {number} */ rows,
-) {
-  let bytes = 0;
-  const take = (/** @type {number} */ size) => {
-    const at = bytes;
-    bytes += Math.ceil(size / 16) * 16;
-    return at;
-  };
-  let pairs = Math.max(1, Math.ceil(layers[0].inputs / 2));
-  let x = take(4 * pairs * rows);
-  const steps = layers.map((layer) => {
-    const groups = Math.ceil(layer.outputs / OUTPUTS);
-    const step = {
-      layer,
-      pairs,
-      groups,
-      x,
-      y: take(groups * OUTPUTS * 4 * rows),
-      weights: take(groups * OUTPUTS * pairs * 4),
-      bias: take(groups * OUTPUTS * 4),
-    };
-    pairs = (groups * OUTPUTS) / 2;
-    x = step.y;
-    return step;
-  });
-  return { bytes, steps };
 }
 
 /** Groups of outputs; in each, pairs of inputs; in each, output after output. */
@@ -169,13 +157,21 @@ function packWeights(
   }
 }
 
-/**
- * The fastest evaluation that there is.
- *
- * @param {import('./network.js').Network} network
- * @param {number} rows most rows of a call, a multiple of 4
- * @param {boolean} simd whether WebAssembly may be used
- * @returns {Forward}
- */
-export const createForward = (network, rows, simd) =>
-  simd && kernels ? new WasmForward(network, rows) : new Forward(network, rows);
+/** Makes the fastest evaluation that there is, for the networks of one file. */
+export class Forwards {
+  #kernels;
+
+  /** @param {boolean} simd whether WebAssembly may be used */
+  constructor(simd) {
+    this.#kernels = simd && module ? new Kernels(module) : null;
+  }
+
+  /**
+   * @param {import('./network.js').Network} network
+   * @param {number} rows most rows of a call, a multiple of 4
+   * @returns {Forward}
+   */
+  create(network, rows) {
+    return this.#kernels ? new WasmForward(network, rows, this.#kernels) : new Forward(network, rows);
+  }
+}
