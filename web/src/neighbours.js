@@ -48,9 +48,8 @@ class Search {
     this.rounds = new Int8Array(rows).fill(-1);
     for (let row = this.start; row < rows; row++) this.rounds[row] = roundOf(row - this.start, rounds);
     this.place = new Int32Array(rows);
-    this.x = new Float64Array(rows);
-    this.y = new Float64Array(rows);
-    this.z = new Float64Array(rows);
+    /** Cells of the members of `K`, three numbers each. */
+    this.points = new Int32Array(3 * rows);
     this.candidates = new Int32Array(4 * WINDOW);
     this.distances = new Float64Array(NEIGHBOURS);
     this.places = new Int32Array(NEIGHBOURS);
@@ -59,14 +58,14 @@ class Search {
 
   /** Find the neighbours of the rows of a round. */
   run(/** @type {number} */ round, /** @type {Neighbours} */ neighbours) {
-    const { cells, curve, shifted, place, rounds, start, x, y, z } = this;
+    const { cells, curve, shifted, place, rounds, start, points } = this;
     const size = curve.collect(rounds, round);
     for (let at = 0; at < size; at++) {
       const row = curve.members[at];
       place[row] = at;
-      x[at] = cells[0][row];
-      y[at] = cells[1][row];
-      z[at] = cells[2][row];
+      points[3 * at] = cells[0][row];
+      points[3 * at + 1] = cells[1][row];
+      points[3 * at + 2] = cells[2][row];
     }
     shifted.collect(rounds, round);
     for (let at = 0; at < size; at++) shifted.members[at] = place[shifted.members[at]];
@@ -81,7 +80,7 @@ class Search {
     /** @type {number} */ size,
     /** @type {Neighbours} */ neighbours,
   ) {
-    const { cells, x, y, z, candidates, distances, places } = this;
+    const { cells, points, candidates, distances, places } = this;
     const cx = cells[0][row];
     const cy = cells[1][row];
     const cz = cells[2][row];
@@ -89,9 +88,9 @@ class Search {
     let found = 0;
     for (let i = 0; i < count; i++) {
       const at = candidates[i];
-      const dx = x[at] - cx;
-      const dy = y[at] - cy;
-      const dz = z[at] - cz;
+      const dx = points[3 * at] - cx;
+      const dy = points[3 * at + 1] - cy;
+      const dz = points[3 * at + 2] - cz;
       const d = dx * dx + dy * dy + dz * dz;
       let to = found;
       while (to > 0 && (distances[to - 1] > d || (distances[to - 1] === d && places[to - 1] > at))) to--;

@@ -130,12 +130,15 @@ class Predictor {
       weights[j] = o < 256 ? POWERS[o & 15] >> (o >> 4) : 0;
       sum += weights[j];
     }
+    // The quotients are multiples of 1 / sum, which is above 2^-18: this rounds down as it should.
+    const unit = 256 / sum;
     let left = 256;
     let used = 0;
     for (let j = 0; j < count; j++) {
-      weights[j] = Math.floor((256 * weights[j]) / sum);
-      left -= weights[j];
-      if (weights[j] > 0) used = j + 1;
+      const weight = (weights[j] * unit + 2 ** -20) | 0;
+      weights[j] = weight;
+      left -= weight;
+      if (weight > 0) used = j + 1;
     }
     weights[0] += left;
     return used;
