@@ -32,7 +32,8 @@ const LEVS_END = 65536;
 /**
  * @typedef {object} DecoderOptions
  * @property {number} [level] decode no further than this level, counted from 1
- * @property {boolean} [verify] compare the digests of levels, which costs time
+ * @property {boolean} [verify] check what may stay unchecked, which costs time: digests of levels and
+ *   attachments
  * @property {(...parts: Uint8Array[]) => Uint8Array} [sha256] a faster SHA-256 for `verify`
  * @property {boolean} [simd] evaluate networks with WebAssembly where it is there (the default)
  * @property {Partial<import('./limits.js').Limits>} [limits]
@@ -151,12 +152,13 @@ export class Decoder {
     const queue = this.#queue;
     if (this.finished) return false;
     if (this.#stage < 0) return this.#readSignature();
-    if (queue.length < 8) return false;
+    if (queue.length < 4) return false;
     const { offset } = queue;
-    const header = queue.peek(8);
-    const type = String.fromCharCode(...header.subarray(0, 4));
+    const type = String.fromCharCode(...queue.peek(4));
     try {
       if (!/^[A-Za-z]{4}$/.test(type)) throw new CorruptError('the type of a chunk is not made of letters');
+      if (queue.length < 8) return false;
+      const header = queue.peek(8);
       const length = new DataView(header.buffer, header.byteOffset).getUint32(4, true);
       if (length > this.limits.payloadBytes) throw new LimitError(`a payload of ${length} bytes exceeds the limit`);
       if (queue.length < length + 12) return false;
@@ -341,6 +343,7 @@ export class Decoder {
       throw new CorruptError(`level ${this.complete + 1} does not end where it should`);
     }
     if (this.#damage !== null) throw this.#damage;
+    if (this.verify) for (const attachment of this.attachments) attachment.data();
     if (this.complete + 1 === this.levels.length) {
       /** @type {ExactData} */ (this.exact).checkComplete();
     }

@@ -1,7 +1,10 @@
 /** The PLY's other elements (spec 6.5): a binary little-endian PLY of its own. */
 
-import { require } from './errors.js';
+import { LimitError, require } from './errors.js';
 import { TYPES } from './properties.js';
+
+/** Most rows of an element without properties. */
+const MAX_EMPTY_ROWS = 65536;
 
 /** Spellings of the PLY types. */
 const SPELLINGS = new Map(
@@ -36,9 +39,10 @@ for (const [spelling, type] of [
 
 /**
  * @param {Uint8Array} file
+ * @param {number} limit most rows of an element
  * @returns {Element[]}
  */
-export function parseElements(file) {
+export function parseElements(file, limit) {
   const { elements, end } = parseHeader(file);
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   let at = end;
@@ -49,7 +53,8 @@ export function parseElements(file) {
     return /** @type {any} */ (view)[get](at - size, true);
   };
   for (const { count, properties, rows } of elements) {
-    require(properties.length > 0 || count === 0, 'an element of the PLY has rows without properties');
+    if (count > limit) throw new LimitError(`an element of ${count} rows exceeds the limit`);
+    require(properties.length > 0 || count <= MAX_EMPTY_ROWS, 'an element of the PLY has rows of nothing');
     for (let row = 0; row < count; row++) {
       rows.push(
         properties.map(({ type, length }) => {
@@ -71,7 +76,8 @@ function parseHeader(/** @type {Uint8Array} */ file) {
   const line = () => {
     const end = file.indexOf(10, at);
     require(end >= 0, 'the PLY of the elements has no whole header');
-    const text = String.fromCharCode(...file.subarray(at, end)).replace(/\r$/, '');
+    const text = Array.from(file.subarray(at, end), (byte) => String.fromCharCode(byte)).join('');
+    require(/^[\x00-\x0c\x0e-\x7f]*$/.test(text), 'the PLY header of the elements is not ASCII');
     at = end + 1;
     return text;
   };

@@ -1,11 +1,10 @@
 /** Exact data: XDAT chunks (spec 6.5). */
 
-import { require } from './errors.js';
 import { BitReader } from './bits.js';
-import { inflate } from './inflate.js';
-import { LimitError } from './errors.js';
-import { ModelledColumns } from './modelled.js';
 import { parseElements } from './elements.js';
+import { LimitError, require } from './errors.js';
+import { inflate } from './inflate.js';
+import { ModelledColumns } from './modelled.js';
 import { TYPES, bytesOf } from './properties.js';
 
 const COLUMN = 0;
@@ -93,7 +92,7 @@ export class ExactData {
     fields.require(this.schema.elements, 'the elements are not announced');
     const size = Number(fields.u64());
     if (size > this.limits.elementBytes) throw new LimitError(`${size} bytes of elements exceed the limit`);
-    this.elements = parseElements(inflate(fields.rest(), size));
+    this.elements = parseElements(inflate(fields.rest(), size), this.limits.gaussians);
   }
 
   #readExceptions(/** @type {import('./fields.js').FieldReader} */ fields) {

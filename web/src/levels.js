@@ -30,11 +30,16 @@ export function readLevels(fields, head) {
     fields.require(gaussians <= BigInt(head.gaussians), 'a level has more Gaussians than the file');
     const passes = fields.u16('passes', script && before.passes + 1, script);
     before = { end, passes };
+    const compensation = readCompensation(fields);
+    fields.require(
+      compensation === null || gaussians < BigInt(head.gaussians),
+      'a level is compensated though it lacks nothing',
+    );
     return {
       end: Number(end),
       gaussians: Number(gaussians),
       passes,
-      compensation: readCompensation(fields),
+      compensation,
       digest: fields.bytes(32).slice(),
     };
   });
@@ -63,9 +68,5 @@ export function checkLevels(levels, head, tiles, fields) {
     const done = head.done(level.passes);
     const held = tiles.perLayer.reduce((sum, count, layer) => sum + (done[layer] > 0 ? count : 0), 0);
     fields.require(level.gaussians === held, `level ${number + 1} miscounts its Gaussians`);
-    fields.require(
-      level.compensation === null || held < head.gaussians,
-      `level ${number + 1} is compensated though it lacks nothing`,
-    );
   });
 }

@@ -27,13 +27,14 @@ const MAX_NAME = 1024;
  */
 export function readObjects(fields, schema, gaussians) {
   const size = fields.u32('size', 0, TEXT_BYTES);
-  const json = parseObject(inflate(fields.rest(), size));
+  const { json, whole } = parseObject(inflate(fields.rest(), size));
   const check = (/** @type {boolean} */ condition) =>
     fields.require(condition, 'the object table is not what it must be');
   check(typeof json.property === 'string' && schema.numbers.has(json.property));
   check(Array.isArray(json.objects) && json.objects.length <= MAX_OBJECTS);
   const type = schema.type(json.property);
   check(json.objects.every((/** @type {unknown} */ object) => isSceneObject(object, type)));
+  check(whole.objects.every((/** @type {any} */ { id, count }) => id !== null && count !== null));
   /** @type {SceneObject[]} */
   const objects = json.objects.map(({ id, name, colour, count, box }) => ({ id, name, colour, count, box }));
   check(new Set(objects.map(({ id }) => id)).size === objects.length);

@@ -4,6 +4,7 @@ import { Kind, isResidual } from './kinds.js';
 import { TYPES, fits, isFloat } from './properties.js';
 
 const TEXT_BYTES = 2 ** 26;
+const MAX_PROPERTIES = 65536;
 const NAME = /^[\x21-\x7e]+$/;
 const HEADER_LINE = /^[\x00-\x09\x0b\x0c\x0e-\x7f]*$/;
 
@@ -26,11 +27,12 @@ export class Schema {
    */
   constructor(fields, head, limits) {
     const size = fields.u32('size', 0, TEXT_BYTES);
-    const json = parseObject(inflate(fields.rest(), size));
+    const { json, whole } = parseObject(inflate(fields.rest(), size));
     const check = (/** @type {boolean} */ condition, /** @type {string} */ what) =>
       fields.require(condition, `the schema's ${what} are not what they must be`);
 
     check(Array.isArray(json.properties) && json.properties.every(isProperty), 'properties');
+    check(json.properties.length <= MAX_PROPERTIES, 'properties');
     /** @type {import('./properties.js').Property[]} */
     this.properties = json.properties.map(([name, type]) => ({ name, type }));
     /** Number of each property. @type {Map<string, number>} */
@@ -80,9 +82,10 @@ export class Schema {
 
     this.elements = json.elements === true;
     this.originalOrder = json.original_order === true;
+    check(typeof json.encoder === 'string', 'texts');
     /** @type {string} */
-    this.encoder = typeof json.encoder === 'string' ? json.encoder : '';
-    check(isLayout(json.layout), 'layout members');
+    this.encoder = json.encoder;
+    check(isLayout(json.layout) && whole.layout.vertex_index !== null, 'layout members');
     /** @type {Layout} */
     this.layout = json.layout;
   }
@@ -94,19 +97,30 @@ export class Schema {
 }
 
 /**
- * UTF-8 JSON, one object.
+ * UTF-8 JSON, one object (spec 3.1). `whole` is the same with `null` for numbers that are no integers
+ * up to 2^53 in magnitude, because `5.0` is none.
  *
- * @param {Uint8Array} text
- * @returns {Record<string, any>}
+ * @param {Uint8Array} bytes
+ * @returns {{ json: Record<string, any>, whole: Record<string, any> }}
  */
-export function parseObject(text) {
+export function parseObject(bytes) {
   try {
-    const json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text));
-    if (isObject(json)) return json;
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    const json = JSON.parse(text);
+    const whole = JSON.parse(text.replace(STRING_OR_NUMBER, (token) => (isFraction(token) ? 'null' : token)));
+    if (isObject(json)) return { json, whole };
   } catch {
     // What is not JSON and what is not an object have the same outcome.
   }
   throw new CorruptError('the text is not a JSON object in UTF-8');
+}
+
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+
+function isFraction(/** @type {string} */ token) {
+  if (token[0] === '"') return false;
+  if (token.length < 16) return /[.eE]/.test(token);
+  return !/^-?\d{1,16}$/.test(token) || BigInt(token.replace('-', '')) > 2n ** 53n;
 }
 
 export const isObject = (/** @type {unknown} */ value) =>
