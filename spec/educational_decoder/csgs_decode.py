@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: B023, B905, D101, D102, D103, D209, D301, D400, D403, E741, RUF005
+# ruff: noqa: B023, B905, D101, D102, D103, D209, D400, D403, E741, RUF005
 # ruff: noqa: SIM102, SIM108, SIM300, SIM905
 """Educational decoder for CSGS 1.0: the specification as a program.
 
@@ -95,7 +95,7 @@ class Place:
 
 
 def corrupt_if(condition, why):
-    """ "The file is corrupt if ...\""""
+    """The file is corrupt if ..."""
     if condition:
         raise Corrupt(why)
 
@@ -109,9 +109,11 @@ LIMIT_VALUES = 1 << 31
 LIMIT_DUE_LIST = 1 << 22
 LIMIT_PAYLOAD = 1 << 30
 LIMIT_ELEMENTS = 1 << 32
+LIMIT_LIST_ROWS = 1 << 20
+LIMIT_MODELS = 1 << 24
 LIMIT_ATTACHMENTS = 1024
 LIMIT_ATTACHED_BYTES = 1 << 30
-MAX_SCHEMA_TEXT = 1 << 26
+MAX_SCHEMA_TEXT = 1 << 24
 MAX_LEVS_END = 1 << 16
 MAX_TILE_GAUSSIANS = 1 << 16
 MAX_SIDE_STREAM = 1 << 20
@@ -648,6 +650,7 @@ class Group:
         self.described = False  # GRUP was read
         self.network = None  # NETW
         self.sentinel = None
+        self.integers = 0  # of its transform and its network
 
 
 def read_HEAD(f):
@@ -923,7 +926,13 @@ def read_GRUP(f, head, schema):
         if group.kind in TRANSFORMED_KINDS:
             read_transform(f, group)
     f.end()
+    limit_models(head.groups)
     group.described = True
+
+
+def limit_models(groups):
+    """11: weights of all networks and entries of all transforms together."""
+    limit_if(sum(group.integers for group in groups) > LIMIT_MODELS, "weights of models")
 
 
 def read_transform(f, group):
@@ -935,6 +944,7 @@ def read_transform(f, group):
     scale_index = f.value("B", 1, 63)
     group.mean = f.values("f", M)
     basis = side_stream(f.blob(), [scale_index] * (C * M))
+    group.integers += C * M
     # of each column m: basis[c][m] / 2^bits for all c
     group.basis = [[basis[c * M + m] / (1 << bits) for c in range(C)] for m in range(M)]
 
@@ -1498,6 +1508,9 @@ def parse_elements(data):
             elements[-1].properties.append((words[-1], [PLY_TYPES[t] for t in types]))
         else:
             raise Corrupt("ELEMENTS: a header line")
+    # 11: rows of ELEMENTS that hold lists, each counted once for each of its lists
+    list_rows = sum(e.count * sum(len(codes) == 2 for _, codes in e.properties) for e in elements)
+    limit_if(list_rows > LIMIT_LIST_ROWS, "rows of elements with lists")
     f = Fields(body, Place.offset)
     for element in elements:
         if not element.properties:
@@ -1699,8 +1712,10 @@ def read_NETW(f, groups):
     rows = inputs
     for columns in [*widths, 2 * group.C]:
         net.layers.append(read_network_layer(f, rows, columns))
+        group.integers += rows * columns
         rows = columns
     f.end()
+    limit_models(groups)
     group.network = net
 
 
