@@ -157,7 +157,9 @@ class _Encoder:
             by_place = place_order(grid.cells)
             ends = self._options.layer_ends
             ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
-            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends)
+            seen = self._appearance.sensitivity
+            effect = None if seen is None else seen.by_kind[GroupKind.DC]
+            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends, effect)
             partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)
