@@ -23,6 +23,7 @@ MOST_OBJECTS = 1 << 16
 LONGEST_OBJECT_NAME = 1024
 _TEXT_MAX = 1 << 24
 _LARGEST_FLOAT_ID = 1 << 53
+_MEMBERS = ("id", "name", "colour", "count", "box")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 Corner = tuple[float, float, float]
@@ -189,15 +190,18 @@ def _object(place: int, entry: Any) -> SceneObject:
     try:
         if not isinstance(entry, dict):
             raise ValueError("not an object")
-        count = checked_id(entry.get("count"))
+        missing = [name for name in _MEMBERS if name not in entry]
+        if missing:
+            raise ValueError(f"there is no {missing[0]!r}")
+        count = checked_id(entry["count"])
         if count < 0:
             raise ValueError("the count is negative")
         return SceneObject(
-            checked_id(entry.get("id")),
-            checked_name(entry.get("name")),
-            checked_colour(entry.get("colour")),
+            checked_id(entry["id"]),
+            checked_name(entry["name"]),
+            checked_colour(entry["colour"]),
             count,
-            _box(entry.get("box")),
+            _box(entry["box"]),
         )
     except ValueError as error:
         raise ValueError(f"object {place}: {error}") from None

@@ -119,6 +119,10 @@ def test_every_bit_of_a_chunk_is_protected() -> None:
 def test_chunk_types_are_letters(type_: bytes) -> None:
     with pytest.raises(CorruptError):
         read_chunk(type_ + bytes(8), 0, LIMITS)
+    with pytest.raises(CorruptError):
+        read_chunk(type_, 0, LIMITS)
+    with pytest.raises(TruncatedError):
+        read_chunk(type_[:3], 0, LIMITS)
 
 
 def test_chunk_limit_comes_before_its_bytes() -> None:
