@@ -7,10 +7,12 @@ wrote once, which stay as they are.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from conformance.maker.vector import Vector
 from conformance.recipes import (
@@ -48,6 +50,31 @@ RECIPES = (
 )
 
 
+PROFILES = {
+    "core": ("What every decoder must read: valid files and frozen ones.", ("valid", "compat")),
+    "full": (
+        "Everything.",
+        ("valid", "compat", "uncommon", "truncated", "extension", "invalid"),
+    ),
+    "uncommon": ("Legal files that our encoder never writes.", ("uncommon",)),
+    "truncated": ("Files that end early.", ("truncated",)),
+    "extension": ("Versions, unknown chunks, kinds and members.", ("extension",)),
+    "invalid": ("Files that break a rule.", ("invalid",)),
+}
+HEADING = """# What files must not be
+
+Every rule whose violation the specification calls corrupt, unsupported or limit, and the vector
+that breaks it; CRCs are right unless the rule is about them. Made by `generate.py` from the
+descriptors. Sections with N are those of the numerics.
+
+Not here, because no file can break them alone: the end of LEVS behind byte 65536 (header and table
+cannot grow so far), Exp-Golomb codes of more than 40 bits (no order is above 8, no prefix above
+30). Rules marked with a dagger in the specification are not tested.
+
+| section | the file is not decoded if | outcome | vector |
+|---|---|---|---|"""
+
+
 def all_vectors() -> Iterator[Vector]:
     """Make all vectors but the frozen ones."""
     for recipes in RECIPES:
@@ -65,7 +92,39 @@ def write(folder: Path) -> list[Vector]:
             shutil.rmtree(old)
     for vector in vectors:
         vector.write(folder / "vectors")
+    listed = sorted(path.parent for path in (folder / "vectors").glob("*/*/test.json"))
+    described = [json.loads((path / "test.json").read_text()) for path in listed]
+    _write_profiles(folder / "profiles", described)
+    (folder / "FORBIDDEN.md").write_text(_forbidden(described))
     return vectors
+
+
+def _write_profiles(folder: Path, described: list[dict[str, Any]]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, (text, kinds) in PROFILES.items():
+        lines = [f"{one['kind']}/{one['id']}" for one in described if one["kind"] in kinds]
+        (folder / f"{name}.txt").write_text("\n".join([f"# {text}", *lines]) + "\n")
+
+
+def _forbidden(described: list[dict[str, Any]]) -> str:
+    """Return the table of what files must not be, by section."""
+    rows = [
+        (section_key(one["sections"][0]), one["rule"], one["sections"], one)
+        for one in described
+        if "rule" in one
+    ]
+    lines = [HEADING]
+    for _, rule, sections, one in sorted(rows, key=lambda row: (row[0], row[1], row[3]["id"])):
+        outcomes = one["runs"][0]["outcome"] if one["runs"] else ["see vector"]
+        cells = (", ".join(sections), rule, " or ".join(outcomes), f"{one['kind']}/{one['id']}")
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def section_key(section: str) -> tuple[int, list[int]]:
+    """Order sections of the bitstream, then those of the numerics."""
+    numbers = [int(part) for part in section.removeprefix("N").split(".")]
+    return int(section.startswith("N")), numbers
 
 
 def main() -> None:

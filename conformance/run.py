@@ -168,8 +168,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", action="append", default=[], help="name or file; repeatable")
     parser.add_argument("--filter", metavar="REGEX", help="of kind/id")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--server", action="store_true", help="start CMD once, with --conformance-server")
-    parser.add_argument("--feed", action="store_true", help="also feed inputs in pieces (CMD --feed BYTES)")
+    parser.add_argument(
+        "--server", action="store_true", help="start CMD once, with --conformance-server"
+    )
+    parser.add_argument(
+        "--feed", action="store_true", help="also feed inputs in pieces (CMD --feed BYTES)"
+    )
     parser.add_argument("--flips", type=int, default=37, help="flip every so many bits (37)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for a call")
     parser.add_argument("--vectors", type=Path, default=HERE / "vectors")

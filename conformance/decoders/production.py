@@ -96,7 +96,9 @@ class Call:
             decoder.decode_to(number + 1, verify=True)
         self.plain = reconstruct(self.parser, decoder, compensate=False)
         compensate = not self.options.no_compensation
-        self.wanted = reconstruct(self.parser, decoder, compensate=True) if compensate else self.plain
+        self.wanted = (
+            reconstruct(self.parser, decoder, compensate=True) if compensate else self.plain
+        )
 
     def _feed(self, data: bytes) -> None:
         """Decode from pieces as well; the levels must come when their bytes are there."""

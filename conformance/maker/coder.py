@@ -140,7 +140,9 @@ class _Coder:
 
     def _describe(self, file: FilePieces, groups: object, level: int) -> None:
         described = [g for g in groups if not self.plan.groups[g].positions]  # type: ignore[attr-defined]
-        chunks = [Piece(b"GRUP", group_payload(g, self.plan.groups[g]), level, g) for g in described]
+        chunks = [
+            Piece(b"GRUP", group_payload(g, self.plan.groups[g]), level, g) for g in described
+        ]
         networks = [
             Piece(b"NETW", network.payload(g), level, g)
             for g in described

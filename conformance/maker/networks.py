@@ -131,9 +131,7 @@ def draw_network(
             base += [64 * seeded.between(max(scale - 4, 0), scale + 4) for _ in range(channels)]
         means = channels if last else columns
         layers.append(draw_layer(seeded, rows, columns, shift, means, base))
-    row_index = [
-        [seeded.between(20, 50) for _ in range(len(layer.weights))] for layer in layers
-    ]
+    row_index = [[seeded.between(20, 50) for _ in range(len(layer.weights))] for layer in layers]
     bias_index = [seeded.between(30, 63) for _ in layers]
     return Network(layout, layers, blend, row_index, bias_index)
 
@@ -141,7 +139,9 @@ def draw_network(
 def channels_of(seeded: Seeded, group: int, width: int, shift: int = 3) -> ContextChannels:
     """Return a channel list of a group's first channels."""
     centre = np.array([seeded.between(-200, 200) for _ in range(width)], np.int32)
-    shifts = np.array([seeded.between(max(shift - 2, 0), shift + 2) for _ in range(width)], np.uint8)
+    shifts = np.array(
+        [seeded.between(max(shift - 2, 0), shift + 2) for _ in range(width)], np.uint8
+    )
     return ContextChannels(group, centre, shifts)
 
 

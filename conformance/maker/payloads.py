@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from conformance.maker.plan import Group, Labels, Plan, Transform
-from csgs_codec.attributes.buckets import split
+from csgs_codec.attributes.buckets import Layout, split
 from csgs_codec.attributes.exact_columns import (
     ABOVE,
     BELOW,
@@ -24,7 +24,6 @@ from csgs_codec.attributes.exact_columns import (
     differences,
     symbols_of,
 )
-from csgs_codec.attributes.buckets import Layout
 from csgs_codec.container.fields import FieldWriter
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.numerics.bits import BitWriter

@@ -59,7 +59,9 @@ class LevelFields:
 
     def write(self, end: int) -> bytes:
         """Return the entry."""
-        fixed = struct.pack("<QQH", end if self.end is None else self.end, self.gaussians, self.passes)
+        fixed = struct.pack(
+            "<QQH", end if self.end is None else self.end, self.gaussians, self.passes
+        )
         return fixed + struct.pack("<4f", *self.compensation) + self.digest
 
 
@@ -110,7 +112,9 @@ class FilePieces:
                 piece.payload = self._table(self.ends())
         return self.signature + b"".join(piece.frame() for piece in self.pieces) + self.behind
 
-    def find(self, type_: str, group: int | None = None, place: tuple[int, int] | None = None) -> Piece:
+    def find(
+        self, type_: str, group: int | None = None, place: tuple[int, int] | None = None
+    ) -> Piece:
         """Return the first chunk of a type, or that of a group or of a pass and tile."""
         return next(
             p

@@ -37,7 +37,9 @@ def _vertex(columns: Columns, text: bool, order: str) -> bytes:
     if text:
         rows = [" ".join(_word(value) for value in row) for row in zip(*arrays, strict=True)]
         return "".join(f"{row}\n" for row in rows).encode()
-    joined = np.empty(columns.rows, [(f"c{i}", a.dtype.newbyteorder(order)) for i, a in enumerate(arrays)])
+    joined = np.empty(
+        columns.rows, [(f"c{i}", a.dtype.newbyteorder(order)) for i, a in enumerate(arrays)]
+    )
     for i, array in enumerate(arrays):
         joined[f"c{i}"] = array
     return joined.tobytes() if arrays else b""

@@ -133,9 +133,7 @@ class _Level:
             for a in range(3)
         ]
 
-    def _residual(
-        self, number: int, group: Group, tile: Tile, layer: int, row: int
-    ) -> list[float]:
+    def _residual(self, number: int, group: Group, tile: Tile, layer: int, row: int) -> list[float]:
         sentinel = group.sentinel
         if sentinel != NO_SENTINEL and self.done[layer] > sentinel:
             index = int(tile.values(sentinel)[row, 0])
@@ -150,7 +148,10 @@ class _Level:
             scale = 1 << group.transform.bits
             return [
                 float(np.float32(mean))
-                + sum(a * (basis[m] / scale) for a, basis in zip(y, group.transform.basis, strict=True))
+                + sum(
+                    a * (basis[m] / scale)
+                    for a, basis in zip(y, group.transform.basis, strict=True)
+                )
                 for m, mean in enumerate(group.transform.mean)
             ]
         if group.kind == GroupKind.OPACITY:
@@ -228,10 +229,10 @@ def _deepened(a: float, gain: float, exponent: float) -> float:
     with localcontext() as context:
         context.prec = _DIGITS
         logit = Decimal(min(max(a, -60.0), 60.0))
-        o = min(1 / (1 + (-logit).exp()), Decimal(0.999))
+        o = min(1 / (1 + (-logit).exp()), Decimal("0.999"))
         t = -(1 - o).ln()
         deeper = min(Decimal(gain).exp() * t ** Decimal(exponent), Decimal(60))
-        return float((deeper.exp() - 1 + Decimal(1e-30)).ln())
+        return float((deeper.exp() - 1 + Decimal("1e-30")).ln())
 
 
 def _log(value: float) -> float:

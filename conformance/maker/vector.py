@@ -108,8 +108,15 @@ def failing(outcomes: list[str], **call: object) -> dict[str, Any]:
     return {**call, "outcome": outcomes}
 
 
-def decoding(vector: Vector, coded: Coded, reached: int, *, compensate: bool = False,
-             outcome: str | list[str] = "ok", **call: object) -> None:  # fmt: skip
+def decoding(
+    vector: Vector,
+    coded: Coded,
+    reached: int,
+    *,
+    compensate: bool = False,
+    outcome: str | list[str] = "ok",
+    **call: object,
+) -> None:
     """Add a run that gives a level.
 
     Parameters
@@ -168,9 +175,18 @@ def _tolerances(coded: Coded, columns: Columns) -> dict[str, float]:
     return within
 
 
-def good(id_: str, kind: str, title: str, sections: str, coded: Coded, *,
-         levels: tuple[int, ...] = (), plain: tuple[int, ...] = (), feed: bool = False,
-         note: str = "") -> Vector:  # fmt: skip
+def good(
+    id_: str,
+    kind: str,
+    title: str,
+    sections: str,
+    coded: Coded,
+    *,
+    levels: tuple[int, ...] = (),
+    plain: tuple[int, ...] = (),
+    feed: bool = False,
+    note: str = "",
+) -> Vector:
     """Return a vector of a file that decodes.
 
     Parameters

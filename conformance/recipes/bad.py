@@ -46,8 +46,16 @@ def bad(
     return vector
 
 
-def skippable(id_: str, rule: str, sections: str, coded: Coded, outcome: str = "corrupt",
-              *, also: tuple[str, ...] = (), note: str = "") -> Vector:  # fmt: skip
+def skippable(
+    id_: str,
+    rule: str,
+    sections: str,
+    coded: Coded,
+    outcome: str = "corrupt",
+    *,
+    also: tuple[str, ...] = (),
+    note: str = "",
+) -> Vector:
     """Return a vector whose violation a decoder need not look for: then it decodes."""
     vector = Vector(
         id_, KIND, rule, sections.split(), coded.file.data(), coded.plan.seed, rule=rule, note=note
@@ -80,11 +88,17 @@ def head(
     """Return a HEAD payload with any values; those of the file where none are given."""
     known = coded.header
     value = {
-        "version": known.version, "gaussians": known.gaussians, "layers": known.layers,
-        "tiles": known.tiles, "origin": known.origin, "grid_step": known.grid_step,
-        "unit_offset": known.unit_offset, "unit_shift": known.unit_shift, "rounds": known.rounds,
+        "version": known.version,
+        "gaussians": known.gaussians,
+        "layers": known.layers,
+        "tiles": known.tiles,
+        "origin": known.origin,
+        "grid_step": known.grid_step,
+        "unit_offset": known.unit_offset,
+        "unit_shift": known.unit_shift,
+        "rounds": known.rounds,
         **changes,
-    }  # fmt: skip
+    }
     if groups is None:
         groups = [(g.kind, g.channels, g.columns) for g in known.groups]
     if passes is None:

@@ -83,9 +83,7 @@ def modelled(
             coded.exact.columns[name] = values
             index = list(properties).index(name)
             own = None if weights is None else weights.get(name)
-            out.append(
-                payloads.modelled_column(index, values, model, coded.integers, past, own)
-            )
+            out.append(payloads.modelled_column(index, values, model, coded.integers, past, own))
         return out
 
     return make

@@ -54,26 +54,71 @@ def _streams() -> Iterator[Vector]:
 
     low = struct.pack("<I", (1 << 16) - 1)
     yield bad("rans-short", f"{rule} has fewer than 128 bytes", "N4.1", changed(lambda s: s[:126]))
-    yield bad("rans-two-bytes", f"{rule} has fewer than 128 bytes: 2", "N4.1", changed(lambda s: s[:2]))
-    yield bad("rans-odd", f"{rule} has an odd number of bytes", "N4.1", changed(lambda s: s + b"\0"))
-    yield bad("rans-state", f"a state of {rule.removeprefix('the ')} is below 2^16", "N4.1", changed(lambda s: low + s[4:]))
-    yield bad("rans-state-last", f"a state of {rule.removeprefix('the ')} is below 2^16: the last, 0", "N4.1",
-              changed(lambda s: s[:124] + bytes(4) + s[128:]))  # fmt: skip
-    yield bad("rans-words-more", f"{rule} holds words that nobody asks for", "N4.4", changed(lambda s: s + b"\1\0"))
-    yield bad("rans-words-zero", f"{rule} holds a word 0 that nobody asks for", "N4.4", changed(lambda s: s + b"\0\0"))
-    yield bad("rans-words-fewer", f"{rule} lacks words that are asked for", "N4.4", changed(lambda s: s[:-2]))
-    yield bad("rans-words-none", f"{rule} has no words although some are asked for", "N4.4", changed(lambda s: s[:128]))
-    yield bad("rans-none", f"{rule} is empty although symbols are asked for", "N4.4", changed(lambda s: b""))
+    yield bad(
+        "rans-two-bytes", f"{rule} has fewer than 128 bytes: 2", "N4.1", changed(lambda s: s[:2])
+    )
+    yield bad(
+        "rans-odd", f"{rule} has an odd number of bytes", "N4.1", changed(lambda s: s + b"\0")
+    )
+    yield bad(
+        "rans-state",
+        f"a state of {rule.removeprefix('the ')} is below 2^16",
+        "N4.1",
+        changed(lambda s: low + s[4:]),
+    )
+    yield bad(
+        "rans-state-last",
+        f"a state of {rule.removeprefix('the ')} is below 2^16: the last, 0",
+        "N4.1",
+        changed(lambda s: s[:124] + bytes(4) + s[128:]),
+    )
+    yield bad(
+        "rans-words-more",
+        f"{rule} holds words that nobody asks for",
+        "N4.4",
+        changed(lambda s: s + b"\1\0"),
+    )
+    yield bad(
+        "rans-words-zero",
+        f"{rule} holds a word 0 that nobody asks for",
+        "N4.4",
+        changed(lambda s: s + b"\0\0"),
+    )
+    yield bad(
+        "rans-words-fewer",
+        f"{rule} lacks words that are asked for",
+        "N4.4",
+        changed(lambda s: s[:-2]),
+    )
+    yield bad(
+        "rans-words-none",
+        f"{rule} has no words although some are asked for",
+        "N4.4",
+        changed(lambda s: s[:128]),
+    )
+    yield bad(
+        "rans-none",
+        f"{rule} is empty although symbols are asked for",
+        "N4.4",
+        changed(lambda s: b""),
+    )
     one = Builder(801).position().plan([TilePlan((1, 1, 1), (1,))])
     unused = edited(one, lambda c: _stream(c, struct.pack("<32I", *[1 << 16] * 31, (1 << 16) + 1)))
     yield bad("rans-lane-31", "a state that no symbol uses is not 2^16 at the end", "N4.4", unused)
     moved = changed(lambda s: s[:128] + s[130:132] + s[128:130] + s[132:])
-    yield bad("rans-words-swapped", "two words have changed places: some state does not end at 2^16", "N4.4", moved)
+    yield bad(
+        "rans-words-swapped",
+        "two words have changed places: some state does not end at 2^16",
+        "N4.4",
+        moved,
+    )
 
 
 def _stream(coded: Coded, stream: bytes) -> None:
     piece = coded.file.find("DATA")
-    piece.payload = piece.payload[:6] + struct.pack("<I", len(stream)) + stream + piece.payload[HEAD:]
+    piece.payload = (
+        piece.payload[:6] + struct.pack("<I", len(stream)) + stream + piece.payload[HEAD:]
+    )
 
 
 def _bits() -> Iterator[Vector]:
@@ -86,9 +131,24 @@ def _bits() -> Iterator[Vector]:
         file = with_data(one, lambda r, b: None, bits)
         yield bad(f"bits-{name}", rule, f"6.1 {section}", file)
     long = Builder(811).position().plan([TilePlan((21, 21, 21), (1,))])
-    yield bad("bits-cut", "the plain bits end within a field", "6.1 N5.1", with_data(long, lambda r, b: None, bytes(7)))
-    fine = Builder(812).position().fine(StepRule(0, (0,) * 6, 0, 8, 8)).plan([TilePlan((0, 0, 0), (3,))])
-    yield bad("bits-fine", "the plain bits end within fine positions", "6.3 N5.1", with_data(fine, lambda r, b: None, bytes(8)))
+    yield bad(
+        "bits-cut",
+        "the plain bits end within a field",
+        "6.1 N5.1",
+        with_data(long, lambda r, b: None, bytes(7)),
+    )
+    fine = (
+        Builder(812)
+        .position()
+        .fine(StepRule(0, (0,) * 6, 0, 8, 8))
+        .plan([TilePlan((0, 0, 0), (3,))])
+    )
+    yield bad(
+        "bits-fine",
+        "the plain bits end within fine positions",
+        "6.3 N5.1",
+        with_data(fine, lambda r, b: None, bytes(8)),
+    )
 
 
 def _positions() -> Iterator[Vector]:
@@ -100,14 +160,28 @@ def _positions() -> Iterator[Vector]:
         plan = Builder(820).position().plan([TilePlan((1, 0, 0), (count,))])
         return with_data(plan, lambda r, b: r.put(u8(bin_), u8(table), tables))
 
-    yield bad("lower-9", "the lower half of a cell has more Gaussians than the cell: 10 of 9", "6.2", cell(9, 15))
-    yield bad("lower-12", "the lower half of a cell has more Gaussians than the cell: 13 of 12", "6.2", cell(12, 15))
+    yield bad(
+        "lower-9",
+        "the lower half of a cell has more Gaussians than the cell: 10 of 9",
+        "6.2",
+        cell(9, 15),
+    )
+    yield bad(
+        "lower-12",
+        "the lower half of a cell has more Gaussians than the cell: 13 of 12",
+        "6.2",
+        cell(12, 15),
+    )
 
 
-def _opacities(count: int, draw: Callable[[RansEncoder, BitWriter], object], rule: StepRule | None = None) -> FilePieces:
-    """Gaussians of one cell with opacities under scale index INDEX for class 0 (or 6 for class 8)."""
+def _opacities(
+    count: int, draw: Callable[[RansEncoder, BitWriter], object], rule: StepRule | None = None
+) -> FilePieces:
+    """Gaussians of one cell with opacities; their scale index is INDEX, for class 8 less 24."""
     builder = Builder(830).position()
-    builder.opacity(octaves=0, layer_inputs=0, neighbours=0, step_class=False, own=(), hidden=(), decay=None)
+    builder.opacity(
+        octaves=0, layer_inputs=0, neighbours=0, step_class=False, own=(), hidden=(), decay=None
+    )
     group = builder.groups[1]
     group.rule = rule or StepRule()
     network = draw_network(builder.seeded, 1)
@@ -137,7 +211,12 @@ def _residuals() -> Iterator[Vector]:
             escape(rans, INDEX)
             _escape(bits, (1 << 24) - h - 1, order, sign)
 
-        yield bad(f"residual-2-24{name}", "a residual reaches 2^24 in magnitude", "N6", _opacities(1, large))
+        yield bad(
+            f"residual-2-24{name}",
+            "a residual reaches 2^24 in magnitude",
+            "N6",
+            _opacities(1, large),
+        )
 
     def prefix(rans: RansEncoder, bits: BitWriter) -> None:
         escape(rans, INDEX)
@@ -145,13 +224,19 @@ def _residuals() -> Iterator[Vector]:
         field(bits, 1, 1)
         field(bits, 0, 40)
 
-    yield bad("residual-prefix", "an Exp-Golomb code has a prefix of more than 30 zeros (residual)", "N5.2 N6",
-              _opacities(1, prefix))  # fmt: skip
+    yield bad(
+        "residual-prefix",
+        "an Exp-Golomb code has a prefix of more than 30 zeros (residual)",
+        "N5.2 N6",
+        _opacities(1, prefix),
+    )
 
     def nothing(rans: RansEncoder, bits: BitWriter) -> None:
         escape(rans, INDEX)
 
-    yield bad("residual-no-bits", "the plain bits end before an escape", "N5.2 N6", _opacities(1, nothing))
+    yield bad(
+        "residual-no-bits", "the plain bits end before an escape", "N5.2 N6", _opacities(1, nothing)
+    )
 
     def signless(rans: RansEncoder, bits: BitWriter) -> None:
         rans.put(u8(*[2 * h + 1] * 8), u8(*[INDEX] * 8), laplace_tables())
@@ -159,7 +244,12 @@ def _residuals() -> Iterator[Vector]:
         for _ in range(8):
             field(bits, 1 << order, width)
 
-    yield bad("residual-no-signs", "the plain bits end before the signs of escapes", "N5.1 N6", _opacities(8, signless))
+    yield bad(
+        "residual-no-signs",
+        "the plain bits end before the signs of escapes",
+        "N5.1 N6",
+        _opacities(8, signless),
+    )
     rule = StepRule(8, (0,) * 6, 0, 8, 8)
     index = INDEX - 24
     for name, sign in (("", 0), ("-negative", 1)):
@@ -168,7 +258,12 @@ def _residuals() -> Iterator[Vector]:
             escape(rans, index)
             _escape(bits, (1 << 20) - int(half_widths()[index]) - 1, 0, sign)
 
-        yield bad(f"value-2-30{name}", "a decoded value reaches 2^30 in magnitude", "5.5", _opacities(1, value, rule))
+        yield bad(
+            f"value-2-30{name}",
+            "a decoded value reaches 2^30 in magnitude",
+            "5.5",
+            _opacities(1, value, rule),
+        )
 
 
 def _even(size: int) -> FrequencyTables:
@@ -190,7 +285,12 @@ def _labels() -> Iterator[Vector]:
             field(bits, index, 3)
             rans.put(u8(0), u8(0), _even(3))
 
-        yield bad(f"label-index-{index}", f"a palette index is not below P: {index} of 5", "5.6", with_data(plan, explicit))
+        yield bad(
+            f"label-index-{index}",
+            f"a palette index is not below P: {index} of 5",
+            "5.6",
+            with_data(plan, explicit),
+        )
     late = Builder(841).position().ids("label", "i4", [1, 2, 3])
     late.groups[1].labels.agreement = [[1, 1, 1]] * 8  # type: ignore[union-attr]
     plan = late.plan([TilePlan((0, 0, 0), (2,))], rounds=(2,))
@@ -200,14 +300,24 @@ def _labels() -> Iterator[Vector]:
         field(bits, 0, 2)
         field(bits, 3, 2)
 
-    yield bad("label-index-3", "a palette index is not below P: 3 of 3, in a later round", "5.6", with_data(plan, second))
+    yield bad(
+        "label-index-3",
+        "a palette index is not below P: 3 of 3, in a later round",
+        "5.6",
+        with_data(plan, second),
+    )
     marks = Builder(842).position().sentinel([0, 1, 2]).transformed(GroupKind.DC, 1, 1, sentinel=1)
     marked = marks.plan([TilePlan((0, 0, 0), (1,))])
 
     def mark(rans: RansEncoder, bits: BitWriter) -> None:
         field(bits, 3, 2)
 
-    yield bad("mark-index-3", "a palette index of a SENTINEL group is not below P", "5.6", with_data(marked, mark))
+    yield bad(
+        "mark-index-3",
+        "a palette index of a SENTINEL group is not below P",
+        "5.6",
+        with_data(marked, mark),
+    )
 
 
 def _contents() -> Iterator[Vector]:
@@ -218,23 +328,43 @@ def _contents() -> Iterator[Vector]:
         b = coded.file.find("DATA", place=(0, 1))
         a.payload, b.payload = a.payload[:6] + b.payload[6:], b.payload[:6] + a.payload[6:]
 
-    yield bad("contents-tiles", "the streams of two tiles have changed places", "6.1 N4.4", edited(little(850), swapped))
+    yield bad(
+        "contents-tiles",
+        "the streams of two tiles have changed places",
+        "6.1 N4.4",
+        edited(little(850), swapped),
+    )
 
     def foreign(coded: Coded) -> None:
         other = code(little(851)).file.find("DATA", place=(0, 0))
         coded.file.find("DATA", place=(0, 0)).payload = other.payload
 
-    yield bad("contents-foreign", "the chunk of another file with the same shape", "6.1 N4.4", edited(little(852), foreign))
+    yield bad(
+        "contents-foreign",
+        "the chunk of another file with the same shape",
+        "6.1 N4.4",
+        edited(little(852), foreign),
+    )
 
     def network(coded: Coded) -> None:
         other = code(plain(12, 853)).file.find("NETW")
         coded.file.find("NETW").payload = other.payload
 
-    yield bad("contents-network", "the network of another file with the same shape", "6.1 N4.4", edited(plain(12, 854), network))
+    yield bad(
+        "contents-network",
+        "the network of another file with the same shape",
+        "6.1 N4.4",
+        edited(plain(12, 854), network),
+    )
 
     def counts(coded: Coded) -> None:
         piece = coded.file.find("TILE")
         piece.payload = piece.payload[:-16] + struct.pack("<4I", 6, 9, 6, 6)
 
     plan: Plan = little(855)
-    yield bad("contents-counts", "the counts of two tiles are others with the same sum", "6.1 N4.4", edited(plan, counts))
+    yield bad(
+        "contents-counts",
+        "the counts of two tiles are others with the same sum",
+        "6.1 N4.4",
+        edited(plan, counts),
+    )

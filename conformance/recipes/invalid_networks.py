@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conformance.maker.coder import Coded, code
+from conformance.maker.coder import Coded
 from conformance.maker.networks import Network, channels_of
 from conformance.maker.pieces import FilePieces, Piece, patched
 from conformance.maker.plan import Plan
@@ -69,9 +69,17 @@ def _for_labels() -> FilePieces:
 def _layouts() -> Iterator[Vector]:
     rule = "a field of NETW is outside its range"
     for offset, name, value in (
-        (1, "octaves", 13), (2, "layer-inputs", 17), (3, "neighbours", 9), (4, "step-class", 2),
-    ):  # fmt: skip
-        yield bad(f"netw-{name}-{value}", f"{rule}: {name.replace('-', ' ')} {value}", "7.4", _patched(offset, "B", value))
+        (1, "octaves", 13),
+        (2, "layer-inputs", 17),
+        (3, "neighbours", 9),
+        (4, "step-class", 2),
+    ):
+        yield bad(
+            f"netw-{name}-{value}",
+            f"{rule}: {name.replace('-', ' ')} {value}",
+            "7.4",
+            _patched(offset, "B", value),
+        )
     # behind the lists: group, four bytes, nearby of width 2, count, own list of width 1
     at = 5 + (1 + 2 + 2 * 5) + 1 + (1 + 2 + 5)
     assert _network().payload(GROUP)[at] == 1
@@ -80,18 +88,30 @@ def _layouts() -> Iterator[Vector]:
     assert _network().payload(GROUP)[hidden] == 1
     yield bad("netw-hidden-5", f"{rule}: five hidden layers", "7.4", _patched(hidden, "B", 5))
     for width in (0, 257):
-        yield bad(f"netw-width-{width}", f"{rule}: a hidden layer of width {width}", "7.4", _patched(hidden + 1, "H", width))
+        yield bad(
+            f"netw-width-{width}",
+            f"{rule}: a hidden layer of width {width}",
+            "7.4",
+            _patched(hidden + 1, "H", width),
+        )
 
 
 def _lists() -> Iterator[Vector]:
     rule = "a channel list is not one of the groups allowed"
     yield bad("nearby-other", f"{rule}: neighbours of another group", "7.4", _patched(5, "B", 1))
     yield bad("nearby-width", "a channel list is wider than its group", "7.4", _patched(6, "H", 4))
-    yield bad("nearby-shift", "a shift of a channel list is above 30", "7.4", _patched(5 + 3 + 8, "B", 31))
+    yield bad(
+        "nearby-shift", "a shift of a channel list is above 30", "7.4", _patched(5 + 3 + 8, "B", 31)
+    )
     own = 5 + 13 + 1
     for name, group in (("itself", 2), ("later", 3), ("position", 0), ("missing", 200)):
         yield bad(f"own-{name}", f"{rule}: own lists of {name}", "7.4", _patched(own, "B", group))
-    yield bad("own-width", "a channel list is wider than its group (own)", "7.4", _patched(own + 1, "H", 2))
+    yield bad(
+        "own-width",
+        "a channel list is wider than its group (own)",
+        "7.4",
+        _patched(own + 1, "H", 2),
+    )
     seeded = Seeded(751)
     builder = Builder(752).position().opacity().ids().scale(own=(1, 2), own_width=1, neighbours=0)
     plan = builder.plan(one_tile(4))
@@ -100,16 +120,24 @@ def _lists() -> Iterator[Vector]:
     for name, groups in (("down", (2, 1)), ("twice", (1, 1))):
         layout = replace(network.layout, own=tuple(channels_of(seeded, g, 1) for g in groups))
         payload = replace(network, layout=layout).payload(3)
-        yield bad(f"own-{name}", "the groups of own lists do not increase strictly", "7.4",
-                  with_payload(plan, "NETW", payload, 3))  # fmt: skip
+        yield bad(
+            f"own-{name}",
+            "the groups of own lists do not increase strictly",
+            "7.4",
+            with_payload(plan, "NETW", payload, 3),
+        )
 
 
 def _shapes() -> Iterator[Vector]:
     network = _network()
     shorter = replace(network, row_index=[r[:-1] for r in network.row_index])
     fewer = [Layer(layer.weights[:-1], layer.bias, layer.shift) for layer in network.layers]
-    yield bad("netw-rows", "side streams of a layer do not hold as many integers as its inputs ask for",
-              "7.4 N10.2", _with(replace(shorter, layers=fewer)))  # fmt: skip
+    yield bad(
+        "netw-rows",
+        "side streams of a layer do not hold as many integers as its inputs ask for",
+        "7.4 N10.2",
+        _with(replace(shorter, layers=fewer)),
+    )
 
 
 def _layers() -> Iterator[Vector]:
@@ -135,8 +163,12 @@ def _layers() -> Iterator[Vector]:
         file = with_payload(_plan(), "NETW", patched(payload, begin + 1, "B", value), GROUP)
         yield bad(f"layer-bias-index-{value}", f"{rule}: bias index {value}", "7.4", file)
     for value in (0, 64, -5):
-        yield bad(f"row-index-{value}", f"the scale index of a row of weights is {value}", "7.4",
-                  _row_index(begin, value))  # fmt: skip
+        yield bad(
+            f"row-index-{value}",
+            f"the scale index of a row of weights is {value}",
+            "7.4",
+            _row_index(begin, value),
+        )
 
     def big(place: tuple[int, int], value: int) -> Callable[[Network], None]:
         def edit(network: Network) -> None:
@@ -149,7 +181,12 @@ def _layers() -> Iterator[Vector]:
         return edit
 
     for value in (1 << 15, -(1 << 15)):
-        yield bad(f"weight-{value}", f"a weight reaches 2^15 in magnitude: {value}", "7.4", changed(big((1, 2), value)))
+        yield bad(
+            f"weight-{value}",
+            f"a weight reaches 2^15 in magnitude: {value}",
+            "7.4",
+            changed(big((1, 2), value)),
+        )
 
     def bias(value: int) -> Callable[[Network], None]:
         def edit(network: Network) -> None:
@@ -161,7 +198,12 @@ def _layers() -> Iterator[Vector]:
         return edit
 
     for value in (1 << 16, -(1 << 16)):
-        yield bad(f"bias-{value}", f"a bias integer reaches 2^16 in magnitude: {value}", "7.4", changed(bias(value)))
+        yield bad(
+            f"bias-{value}",
+            f"a bias integer reaches 2^16 in magnitude: {value}",
+            "7.4",
+            changed(bias(value)),
+        )
 
     def bound(network: Network) -> None:
         layer = network.layers[0]
@@ -169,7 +211,9 @@ def _layers() -> Iterator[Vector]:
         weights[:3, 0] = (32767, -32767, 194)
         biases = np.zeros(len(layer.bias), np.int32)
         biases[0] = 65 << 8
-        assert (1 << 24) <= 255 * 65728 + int(biases[0]) + (1 << (layer.shift - 1)) < (1 << 24) + 256
+        assert (
+            (1 << 24) <= 255 * 65728 + int(biases[0]) + (1 << (layer.shift - 1)) < (1 << 24) + 256
+        )
         network.layers[0] = Layer(weights, biases, layer.shift)
 
     yield bad("bound", "the bound of numerics 9.2 does not hold, barely", "N9.2", changed(bound))
@@ -196,7 +240,11 @@ def _row_index(begin: int, value: int) -> FilePieces:
 
 
 def _large() -> Iterator[Vector]:
-    builder = Builder(760).position().transformed(GroupKind.FEATURE, 1, 600, octaves=0, neighbours=0, hidden=())
+    builder = (
+        Builder(760)
+        .position()
+        .transformed(GroupKind.FEATURE, 1, 600, octaves=0, neighbours=0, hidden=())
+    )
     plan = builder.plan(one_tile(1))
     network = plan.groups[1].network
     assert network is not None
@@ -209,8 +257,12 @@ def _large() -> Iterator[Vector]:
     fields = FieldWriter().put("u8", 1)
     ContextLayout(0, 0, 8, near, (), False).write(fields)
     fields.put("u8", 0, 0)
-    yield bad("side-integers", "a side stream has more than 2^20 integers", "11 N10",
-              with_payload(plan, "NETW", _wide_layer(fields, 8 * 110), 1))  # fmt: skip
+    yield bad(
+        "side-integers",
+        "a side stream has more than 2^20 integers",
+        "11 N10",
+        with_payload(plan, "NETW", _wide_layer(fields, 8 * 110), 1),
+    )
 
 
 def _wide_layer(fields: FieldWriter, rows: int) -> bytes:

@@ -129,9 +129,16 @@ class Builder:
         names = tuple(f"{prefix or PREFIX[kind]}{i}" for i in range(columns))
         centre = [self.seeded.between(-16, 16) / 16 for _ in range(channels)]
         group = Group(
-            kind, channels, names, type_, step=0.07, centre=centre, sentinel=sentinel,
-            rule=rule or StepRule(), transform=Transform(mean, basis, bits),
-        )  # fmt: skip
+            kind,
+            channels,
+            names,
+            type_,
+            step=0.07,
+            centre=centre,
+            sentinel=sentinel,
+            rule=rule or StepRule(),
+            transform=Transform(mean, basis, bits),
+        )
         return self.add(group, **how)
 
     def ids(

@@ -19,14 +19,19 @@ def vectors() -> Iterator[Vector]:
     yield from _cuts(coded, "layered", _places(coded))
     builder = Builder(601).position().opacity()
     plan = builder.plan(
-        one_tile(5), levels=[1, 2], script=[(0, (0, 1))],
+        one_tile(5),
+        levels=[1, 2],
+        script=[(0, (0, 1))],
         exact=exact.together(exact.deflated(["a", "b"], 1), exact.row_order(1)),
-        extras={"a": "u1", "b": "f4"}, original_order=True,
-    )  # fmt: skip
+        extras={"a": "u1", "b": "f4"},
+        original_order=True,
+    )
     coded = code(plan)
     ends = coded.file.ends()
     yield from _cuts(
-        coded, "exact", {"level-1": ends[0], "one-column": ends[0] + 20, "last-minus-1": ends[1] - 1}
+        coded,
+        "exact",
+        {"level-1": ends[0], "one-column": ends[0] + 20, "last-minus-1": ends[1] - 1},
     )
 
 
@@ -40,10 +45,26 @@ def _places(coded: Coded) -> dict[str, int]:
         starts.setdefault(piece.type.decode(), at)
         at += 12 + struct.unpack_from("<I", data, at + 4)[0]
     places = {"nothing": 0, "signature": 5, "behind-signature": 8, "type": 10, "length": 14}
-    places |= {"head": starts["HEAD"] + 30, "head-crc": starts["LEVS"] - 2, "behind-head": starts["LEVS"]}
-    places |= {"levs": starts["LEVS"] + 40, "behind-levs": starts["SCHM"], "schm": starts["SCHM"] + 99}
-    places |= {"tile": starts["TILE"] + 9, "kdtb": starts["KDTB"] + 24, "behind-kdtb": starts["GRUP"]}
-    places |= {"grup": starts["GRUP"] + 20, "netw": starts["NETW"] + 100, "data-header": starts["DATA"] + 6}
+    places |= {
+        "head": starts["HEAD"] + 30,
+        "head-crc": starts["LEVS"] - 2,
+        "behind-head": starts["LEVS"],
+    }
+    places |= {
+        "levs": starts["LEVS"] + 40,
+        "behind-levs": starts["SCHM"],
+        "schm": starts["SCHM"] + 99,
+    }
+    places |= {
+        "tile": starts["TILE"] + 9,
+        "kdtb": starts["KDTB"] + 24,
+        "behind-kdtb": starts["GRUP"],
+    }
+    places |= {
+        "grup": starts["GRUP"] + 20,
+        "netw": starts["NETW"] + 100,
+        "data-header": starts["DATA"] + 6,
+    }
     places |= {"data": starts["DATA"] + 60}
     for number, end in enumerate(ends):
         last = number + 1 == len(ends)
@@ -61,9 +82,14 @@ def _cuts(coded: Coded, base: str, places: dict[str, int]) -> Iterator[Vector]:
         exactly = size in ends
         what = f"level {reached}" if reached else "nothing"
         vector = Vector(
-            f"{base}-{name}", KIND, f"Cut at byte {size} ({name}): {what} is complete",
-            ["3.4", "8.2"], whole[:size], coded.plan.seed, feed=[1, 7, 4096],
-        )  # fmt: skip
+            f"{base}-{name}",
+            KIND,
+            f"Cut at byte {size} ({name}): {what} is complete",
+            ["3.4", "8.2"],
+            whole[:size],
+            coded.plan.seed,
+            feed=[1, 7, 4096],
+        )
         active = reached in coded.plan.compensation
         if exactly:
             decoding(vector, coded, reached, compensate=active)
@@ -79,9 +105,14 @@ def _cuts(coded: Coded, base: str, places: dict[str, int]) -> Iterator[Vector]:
             decoding(vector, coded, 1, level=1)
         if reached and reached < len(ends):
             decoding(
-                vector, coded, reached, compensate=active, outcome="truncated", level=reached + 1,
+                vector,
+                coded,
+                reached,
+                compensate=active,
+                outcome="truncated",
+                level=reached + 1,
                 or_nothing=True,
-            )  # fmt: skip
+            )
         elif reached < len(ends):
             vector.runs.append(failing(["truncated"], level=reached + 1))
         else:
