@@ -28,9 +28,9 @@ SHARES: tuple[tuple[str, str, float], ...] = (
     ("partial", "numpy", 0.005),
     ("partial", "checked", 0.005),
     ("parse", "numba", 0.06),
-    ("streams", "numba", 0.60),
+    ("streams", "numba", 0.58),
     ("streams", "checked", 0.10),
-    ("ply", "numba", 0.08),
+    ("ply", "numba", 0.10),
     ("sidecars", "numba", 0.02),
     ("heads", "numba", 0.015),
 )
