@@ -76,7 +76,7 @@ class WidePoint:
 
 def settings(head: bool) -> Iterator[tuple[str, ...]]:
     """Options of the points: by angle and, with a head, for its classes."""
-    for quality in ("40", "75"):
+    for quality in ("35", "40", "75"):
         yield ("--semantic-quality", quality)
     if head:
         yield ("--semantic-quality", "68", "--semantic-metric", "classifier:head.npz")

@@ -175,8 +175,8 @@ class TestWide:
         result = run("--wide", folder, "--width", 40, "--output", out)
         assert result.exit_code == 0, result.output
         found = Results.load(out / "figures" / "semantics_points.json")
-        assert found.scenes() == ["other"] and len(found.wide) == 3
-        coarse, fine, classes = found.wide
+        assert found.scenes() == ["other"] and len(found.wide) == 4
+        coarse, _, fine, classes = found.wide
         assert coarse.bits < fine.bits and coarse.angle_mean > fine.angle_mean
         assert classes.argmax is not None and classes.argmax > 0.9
         for one in found.wide:
