@@ -26,7 +26,8 @@ from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.semantics import grammar
-from csgs_codec.semantics.select import DEFAULT_THRESHOLD, Named, OfClass, Selection
+from csgs_codec.semantics.select import Named, OfClass, Selection
+from csgs_codec.semantics.similar import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from csgs_codec.semantics.select import Term

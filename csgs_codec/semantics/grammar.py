@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 
 from csgs_codec.errors import UsageError
 from csgs_codec.semantics.select import (
-    DEFAULT_THRESHOLD,
     OPERATORS,
     All,
-    Clicked,
     Compared,
     Ids,
     Named,
     Not,
     OfClass,
     Selection,
-    Similar,
     Term,
     Within,
 )
+from csgs_codec.semantics.similar import DEFAULT_THRESHOLD, Clicked, Similar
 
 _KEYED = re.compile(r"(id|name|class|box|vector)\s*=(?!=)\s*(.*)", re.DOTALL)
 _COMPARED = re.compile(rf"(.+?)\s*({'|'.join(OPERATORS)})\s*(\S+)")

@@ -21,9 +21,11 @@ from csgs_codec import (
 )
 from csgs_codec.encoder.objects import read_names
 from csgs_codec.render.cameras import make_camera
+from csgs_codec.semantics.catalogue import Catalogue
 from csgs_codec.semantics.grammar import click_term, parse_selection, vector_term
 from csgs_codec.semantics.grow import grow
-from csgs_codec.semantics.select import Clicked, Meaning, Selection, Similar
+from csgs_codec.semantics.select import Selection
+from csgs_codec.semantics.similar import Clicked, Similar
 from tests.scenes import inria, smooth, with_labels, with_semantics
 
 NAMES = {"0": "Floor", "1": "chair", "2": "chair", "3": "floor"}
@@ -117,11 +119,11 @@ def test_heads_that_are_not_clear() -> None:
     columns = tuple(f"obj_dc_{i}" for i in range(16))
     both = {"a.npz": head_bytes(), "b.npz": head_bytes()}
     for attachments, said in (({}, "no head fits"), (both, r"several heads .*a\.npz, b\.npz")):
-        meaning = Meaning(columns, semantic={"obj_dc": columns}, attachments=attachments)
+        catalogue = Catalogue(columns, semantic={"obj_dc": columns}, attachments=attachments)
         with pytest.raises(UsageError, match=said):
-            _ = meaning.found_head
-    meaning = Meaning(columns, semantic={"obj_dc": columns}, attachments=both, head="b.npz")
-    assert meaning.found_head.classes == 3
+            _ = catalogue.found_head
+    catalogue = Catalogue(columns, semantic={"obj_dc": columns}, attachments=both, head="b.npz")
+    assert catalogue.found_head.classes == 3
 
 
 def test_vectors(data: bytes, scene: Scene, tmp_path: Path) -> None:
@@ -151,8 +153,8 @@ def test_rows_without_features_are_like_nothing() -> None:
     columns = ("s_0", "s_1")
     values = np.array([[0, 0], [1, 0], [np.nan, 1], [-1, 0]], np.float32)
     scene = Scene(dict(zip(columns, values.T.copy(), strict=True)))
-    meaning = Meaning(columns, semantic={"s": columns})
-    mask = Similar(np.array([1, 0], np.float32), -0.5).mask(scene, 4, meaning, [])
+    catalogue = Catalogue(columns, semantic={"s": columns})
+    mask = Similar(np.array([1, 0], np.float32), -0.5).mask(scene, 4, catalogue, [])
     assert mask.tolist() == [False, True, False, False]
 
 
