@@ -1,4 +1,4 @@
-"""Choose Gaussians whose features are like a vector, or like what a pixel shows."""
+"""Choose Gaussians whose features are like a vector, another Gaussian's, or a pixel's."""
 
 from __future__ import annotations
 
@@ -57,6 +57,28 @@ class Similar:
             ]
             found = np.concatenate([*parts, np.zeros(0)])
         return _above(found, self.threshold, notes)
+
+
+@dataclass(frozen=True)
+class Like:
+    """Similarity to the features of a Gaussian, given by its row in the decoded scene, from 0."""
+
+    row: int
+    threshold: float = DEFAULT_THRESHOLD
+
+    def needs(self, catalogue: Catalogue) -> set[str]:
+        """The features."""
+        return set(catalogue.group_of_width(None))
+
+    def mask(self, scene: Scene, count: int, catalogue: Catalogue, notes: list[str]) -> Bools:
+        """Rows that are similar to the given one."""
+        if not 0 <= self.row < count:
+            raise UsageError(f"there is no row {self.row} among {count}")
+        columns = [column_of(scene, name) for name in catalogue.group_of_width(None)]
+        wanted = np.array([column[self.row] for column in columns], np.float64)
+        if not (np.isfinite(wanted).all() and wanted.any()):
+            raise UsageError(f"row {self.row} has no features, or some that are not finite")
+        return _above(cosine(columns, wanted), self.threshold, notes)
 
 
 @dataclass(frozen=True)
