@@ -80,6 +80,7 @@ export class Schema {
       check(columns.every((name) => isFloat(this.type(name))), 'types');
     });
 
+    check(json.elements !== undefined && json.original_order !== undefined, 'announcements');
     this.elements = json.elements === true;
     this.originalOrder = json.original_order === true;
     check(typeof json.encoder === 'string', 'texts');
