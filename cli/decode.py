@@ -13,6 +13,7 @@ from csgs_codec.cli.common import (
     ExitCode,
     force_option,
     input_file,
+    memory_option,
     output_file,
     reports_errors,
     say,
@@ -25,6 +26,7 @@ from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError, TruncatedError, UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
+from csgs_codec.limits import Limits
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.scene import Scene
 
@@ -42,6 +44,7 @@ from csgs_codec.scene import Scene
               help="Write the attached files to a folder.")  # fmt: skip
 @click.option("--features", type=click.Path(path_type=Path), metavar="DIR|FILE.npy",
               help="Write semantic groups as float32, in the row order of OUT.ply.")  # fmt: skip
+@memory_option
 @force_option
 @version_option
 @reports_errors
@@ -54,6 +57,7 @@ def main(
     no_compensation: bool,
     attachments: Path | None,
     features: Path | None,
+    max_memory: int | None,
     force: bool,
 ) -> None:
     """Decode IN.csgs to OUT.ply, and what travels along to files of their own.
@@ -67,7 +71,7 @@ def main(
         check_target(target, force)
     ended_early = None
     try:
-        parser = parse(source)
+        parser = parse(source, Limits(memory=max_memory))
         try:
             if level is None or level > len(parser.complete):
                 parser.require_end(len(load(source)))

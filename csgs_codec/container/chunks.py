@@ -65,6 +65,14 @@ def check_signature(data: bytes | memoryview) -> None:
     raise UnsupportedError("not a CSGS file (wrong signature)", offset=0)
 
 
+def bytes_needed(data: bytes | memoryview, offset: int) -> int:
+    """How long the data must be at least for the chunk at ``offset`` to be read."""
+    framed = offset + _FRAME.size
+    if len(data) < framed:
+        return framed
+    return offset + OVERHEAD + int(_FRAME.unpack_from(data, offset)[1])
+
+
 def read_chunk(data: bytes | memoryview, offset: int, limits: Limits) -> Chunk:
     """Read and check the chunk at ``offset``.
 

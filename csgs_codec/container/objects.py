@@ -15,6 +15,7 @@ import numpy as np
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.container.inflate import inflate
+from csgs_codec.container.json_text import parse_json
 from csgs_codec.errors import CorruptError
 
 OBJECT_CHUNK = "oBJT"
@@ -122,7 +123,7 @@ class ObjectTable:
         size = fields.integer("u32", 0, _TEXT_MAX)
         text = inflate(fields.raw(fields.remaining), size)
         try:
-            table = cls.from_json(json.loads(text.decode("utf-8"), parse_constant=_no_number))
+            table = cls.from_json(parse_json(text))
             table.check(properties, gaussians)
         except (ValueError, RecursionError) as error:
             raise CorruptError(f"object table is malformed: {error}", chunk=OBJECT_CHUNK) from None
@@ -222,10 +223,6 @@ def _corner(value: Any) -> Corner:
     if not all(map(math.isfinite, (x, y, z))):
         raise ValueError("the box is not finite")
     return x, y, z
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _id_range(dtype: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import UsageError
+from csgs_codec.io.arrays import read_npy
 from csgs_codec.semantics.select import (
     DEFAULT_THRESHOLD,
     OPERATORS,
@@ -154,12 +155,13 @@ def read_vector(path: Path) -> NDArray[np.float32]:
     UsageError
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as stream:
+            array = read_npy(stream, path.stat().st_size)
+    except (OSError, ValueError) as error:
         raise UsageError(f"not a readable .npy: {error}", file=str(path)) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or not array.size:
+    if array.dtype.kind not in "iuf" or not array.size:
         raise UsageError("the file holds no vector of numbers", file=str(path))
-    if array.size != array.shape[-1]:
+    if not array.ndim or array.size != array.shape[-1]:
         raise UsageError(f"shape {array.shape} is more than one vector", file=str(path))
     return array.reshape(-1).astype(np.float32)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: B023, B905, D101, D102, D103, D209, D301, D400, D403, E741, RUF005
+# ruff: noqa: B023, B905, D101, D102, D103, D209, D400, D403, E741, RUF005
 # ruff: noqa: SIM102, SIM108, SIM300, SIM905
 """Educational decoder for CSGS 1.0: the specification as a program.
 
@@ -95,7 +95,7 @@ class Place:
 
 
 def corrupt_if(condition, why):
-    """"The file is corrupt if ...\""""
+    """The file is corrupt if ..."""
     if condition:
         raise Corrupt(why)
 
@@ -109,9 +109,11 @@ LIMIT_VALUES = 1 << 31
 LIMIT_DUE_LIST = 1 << 22
 LIMIT_PAYLOAD = 1 << 30
 LIMIT_ELEMENTS = 1 << 32
+LIMIT_LIST_ROWS = 1 << 20
+LIMIT_MODELS = 1 << 24
 LIMIT_ATTACHMENTS = 1024
 LIMIT_ATTACHED_BYTES = 1 << 30
-MAX_SCHEMA_TEXT = 1 << 26
+MAX_SCHEMA_TEXT = 1 << 24
 MAX_LEVS_END = 1 << 16
 MAX_TILE_GAUSSIANS = 1 << 16
 MAX_SIDE_STREAM = 1 << 20
@@ -252,21 +254,33 @@ def normalise(c):
 
 
 # numerics 3.3 Laplace tables: index 0 is not coded.
-START_Q28 = [0, *map(int, """
+START_Q28 = [
+    0,
+    *map(
+        int,
+        """
     227989 493124 980493 1808704 3120886 5073890 7823066 11505301 16223412 22034524 28944022
     36905448 45825630 55573651 65991961 76908046 88145345 99532561 110910883 122139012 133096139
     143683146 153822417 163456626 172546844 181070267 189017784 196391575 203202831 209469697
     215215452 220466958 225253358 229605013 233552659 237126746 240356939 243271758 245898328
     248262213 250387329 252295910 254008513 255544058 256919890 258151855 259254386 260240596
     261122368 261910453 262614561 263243444 263804984 264306267 264753663 265152884 265509057
-    265826774 266110148 266362860 266588203 266789122 266968247""".split())]
-RATIO_Q24 = [0, *map(int, """
+    265826774 266110148 266362860 266588203 266789122 266968247""".split(),
+    ),
+]
+RATIO_Q24 = [
+    0,
+    *map(
+        int,
+        """
     12 57 224 762 2268 5994 14249 30820 61281 113044 195055 317118 488942 719081 1013963 1377158
     1809001 2306591 2864102 3473353 4124498 4806753 5509084 6220785 6931930 7633688 8318509 8980197
     9613901 10216039 10784178 11316892 11813612 12274473 12700177 13091856 13450966 13779185
     14078335 14350313 14597041 14820422 15022309 15204485 15368646 15516388 15649208 15768494
     15875532 15971504 16057493 16134491 16203399 16265037 16320148 16369403 16413410 16452715
-    16487811 16519142 16547104 16572055 16594316""".split())]
+    16487811 16519142 16547104 16572055 16594316""".split(),
+    ),
+]
 
 
 def laplace_table(t):
@@ -600,7 +614,17 @@ class Chunks:
 # ------------------------------------------------------------------------------------------------
 
 (
-    POSITION, OPACITY, SCALE, POSITION_FINE, ROTATION, DC, SH, FEATURE, SEMANTIC, ID, SENTINEL,
+    POSITION,
+    OPACITY,
+    SCALE,
+    POSITION_FINE,
+    ROTATION,
+    DC,
+    SH,
+    FEATURE,
+    SEMANTIC,
+    ID,
+    SENTINEL,
     SENSITIVITY,
 ) = range(12)
 RESIDUAL_KINDS = (OPACITY, SCALE, ROTATION, DC, SH, FEATURE, SEMANTIC, SENSITIVITY)
@@ -626,6 +650,7 @@ class Group:
         self.described = False  # GRUP was read
         self.network = None  # NETW
         self.sentinel = None
+        self.integers = 0  # of its transform and its network
 
 
 def read_HEAD(f):
@@ -721,9 +746,7 @@ def read_LEVS(f, head):
         level.digest = f.raw(32)
         # 10: corrupt if compensation is active for a level that holds all Gaussians.
         level.active = level.compensation != (0, 0, 0, 1)
-        corrupt_if(
-            level.active and level.gaussians == head.N, "a complete level has compensation"
-        )
+        corrupt_if(level.active and level.gaussians == head.N, "a complete level has compensation")
         levels.append(level)
     # corrupt unless the last level has all passes of the script
     corrupt_if(levels[-1].passes != len(head.script), "the last level lacks passes")
@@ -754,9 +777,7 @@ def read_SCHM(f, head):
     limit_if(head.N * len(types) > LIMIT_VALUES, "values")
 
     groups = text.get("groups")
-    corrupt_if(
-        not isinstance(groups, list) or len(groups) != len(head.groups), "schema: groups"
-    )
+    corrupt_if(not isinstance(groups, list) or len(groups) != len(head.groups), "schema: groups")
     for entry, group in zip(groups, head.groups):
         corrupt_if(
             not isinstance(entry, dict)
@@ -905,7 +926,13 @@ def read_GRUP(f, head, schema):
         if group.kind in TRANSFORMED_KINDS:
             read_transform(f, group)
     f.end()
+    limit_models(head.groups)
     group.described = True
+
+
+def limit_models(groups):
+    """11: weights of all networks and entries of all transforms together."""
+    limit_if(sum(group.integers for group in groups) > LIMIT_MODELS, "weights of models")
 
 
 def read_transform(f, group):
@@ -917,6 +944,7 @@ def read_transform(f, group):
     scale_index = f.value("B", 1, 63)
     group.mean = f.values("f", M)
     basis = side_stream(f.blob(), [scale_index] * (C * M))
+    group.integers += C * M
     # of each column m: basis[c][m] / 2^bits for all c
     group.basis = [[basis[c * M + m] / (1 << bits) for c in range(C)] for m in range(M)]
 
@@ -1480,6 +1508,9 @@ def parse_elements(data):
             elements[-1].properties.append((words[-1], [PLY_TYPES[t] for t in types]))
         else:
             raise Corrupt("ELEMENTS: a header line")
+    # 11: rows of ELEMENTS that hold lists, each counted once for each of its lists
+    list_rows = sum(e.count * sum(len(codes) == 2 for _, codes in e.properties) for e in elements)
+    limit_if(list_rows > LIMIT_LIST_ROWS, "rows of elements with lists")
     f = Fields(body, Place.offset)
     for element in elements:
         if not element.properties:
@@ -1681,8 +1712,10 @@ def read_NETW(f, groups):
     rows = inputs
     for columns in [*widths, 2 * group.C]:
         net.layers.append(read_network_layer(f, rows, columns))
+        group.integers += rows * columns
         rows = columns
     f.end()
+    limit_models(groups)
     group.network = net
 
 

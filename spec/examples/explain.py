@@ -257,7 +257,9 @@ class Watcher:
         self._follow(decoder, "find_neighbours", self._neighbours)
         self._follow(contexts, "inputs", lambda x, _, row, *__: f"- row {row}: inputs {x}")
         self._follow(contexts, "blend", lambda made, *_: f"  - blend {made}")
+        self._remember_weights(layer)
         self._follow(layer, "outputs", self._outputs)
+        self._follow(decoder, "residuals", self._residuals)
         self._follow(decoder, "step_class", lambda g, *_: f"  - step class {g}" if g else "")
 
     def watch(self, data: bytes) -> str:
@@ -295,6 +297,17 @@ class Watcher:
         setattr(owner, name, followed)
 
     @staticmethod
+    def _remember_weights(layer: Any) -> None:
+        make = layer.__init__
+
+        def remembering(made: Any, weights: list[list[int]], bias: list[int], shift: int) -> None:
+            make(made, weights, bias, shift)
+            made.columns_of_weights = list(zip(*weights, strict=True)) or [()] * len(bias)
+            made.summands = bias
+
+        layer.__init__ = remembering
+
+    @staticmethod
     def _stage(symbols: list[int], _: Any, tables: list[Any]) -> str:
         frequencies = [table.f[s] for table, s in zip(tables, symbols, strict=True)]
         return f"- rANS stage: symbols {symbols}, of frequencies {frequencies}" if symbols else ""
@@ -310,7 +323,15 @@ class Watcher:
 
     @staticmethod
     def _outputs(y: list[int], layer: Any, x: list[int]) -> str:
-        return f"  - layer: shift {layer.shift}, outputs {y}"
+        acc = [
+            sum(a * w for a, w in zip(x, weights, strict=True)) + bias
+            for weights, bias in zip(layer.columns_of_weights, layer.summands, strict=True)
+        ]
+        return f"  - layer: x {x}, acc {acc}, y {y}"
+
+    @staticmethod
+    def _residuals(k: list[int], t: list[int], *_: Any) -> str:
+        return f"- scale indices {t}, residuals {k}" if t else ""
 
 
 def explain(path: Path) -> str:
