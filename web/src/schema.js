@@ -3,7 +3,7 @@ import { inflate } from './inflate.js';
 import { Kind, isResidual } from './kinds.js';
 import { TYPES, fits, isFloat } from './properties.js';
 
-const TEXT_BYTES = 2 ** 26;
+const TEXT_BYTES = 2 ** 24;
 const MAX_PROPERTIES = 65536;
 const NAME = /^[\x21-\x7e]+$/;
 const HEADER_LINE = /^[\x00-\x09\x0b\x0c\x0e-\x7f]*$/;
