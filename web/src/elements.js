@@ -91,7 +91,7 @@ function parseHeader(/** @type {Uint8Array} */ file) {
   for (let text = line(); text !== 'end_header'; text = line()) {
     const [word, ...rest] = text.split(' ');
     if (word === 'comment' || word === 'obj_info') {
-      elements.at(-1)?.comments.push(text);
+      if (word === 'comment') elements.at(-1)?.comments.push(text);
     } else if (word === 'element') {
       const [name, count] = rest;
       require(rest.length === 2 && /^\d+$/.test(count), 'an element of the PLY has no count');
