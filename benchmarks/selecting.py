@@ -19,7 +19,8 @@ import numpy as np
 from csgs_codec import EncodeOptions, Scene, decode, encode, probe, read_ply, select
 from csgs_codec.encoder.objects import describe_objects
 from csgs_codec.schema import assign_roles
-from csgs_codec.semantics.select import Selection, Similar
+from csgs_codec.semantics.select import Selection
+from csgs_codec.semantics.similar import Similar
 
 TABLE_SIZES = (10, 100, 300, 1000, 2000, 4096)
 _ROWS = 2000

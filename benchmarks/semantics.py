@@ -7,6 +7,11 @@ measures our codec and plain coders on the features of ``SCENE_DIR/scene.ply`` a
 kept in a cache, ours for a clean state of the sources, so that a run that was stopped goes on.
 ``--update`` keeps the other scenes of an earlier run; alone, it draws those again.
 
+    python benchmarks/semantics.py --wide SCENE_DIR [--width 512] [--noise 0.02] [--full]
+
+encodes the scene with its features multiplied into hundreds of columns, says what they cost and how
+much memory that takes, and puts the table into ``SEMANTICS.md``.
+
     python benchmarks/semantics.py --lerf LERF_OVS --scene NAME --queries VECTORS.npz FILE ...
     python benchmarks/semantics.py --ovs SCENE_DIR --queries VECTORS.npz FILE ...
 
@@ -20,6 +25,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,6 +37,7 @@ from sem_bench import vocabulary
 from sem_bench.curve import Made, Results, measure
 from sem_bench.report import markdown, plot
 from sem_bench.scene import Subject
+from sem_bench.wide import measure_wide
 
 from csgs_codec.errors import CsgsError
 from csgs_codec.metrics.lerf import THRESHOLD, read_labels
@@ -49,6 +56,9 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--full", is_flag=True, help="Encode whole scenes and look at them: slower.")
 @click.option("--ours/--no-ours", default=True, help="Measure our codec.")
 @click.option("--update", is_flag=True, help="Keep other scenes of an earlier run.")
+@click.option("--wide", type=_folder, help="Scene to multiply the features of.")
+@click.option("--width", default=512, show_default=True, help="Columns of --wide.")
+@click.option("--noise", default=0.02, show_default=True, help="Of --wide, in rms of features.")
 @click.option("--lerf", type=_folder, help="LERF-OVS in LangSplat's layout.")
 @click.option("--scene", help="Scene of LERF-OVS.")
 @click.option("--ovs", type=_folder, help="A scene of 3D-OVS.")
@@ -67,6 +77,9 @@ def main(
     full: bool,
     ours: bool,
     update: bool,
+    wide: Path | None,
+    width: int,
+    noise: float,
     lerf: Path | None,
     scene: str | None,
     ovs: Path | None,
@@ -77,12 +90,15 @@ def main(
     cache_folder: Path | None,
     output: Path,
 ) -> None:
-    """Measure semantics: --curve, or FILES by --lerf or --ovs."""
-    drawn = bool(folders) or (update and lerf is None and ovs is None)
-    if (drawn, lerf is not None, ovs is not None).count(True) != 1:
-        raise click.UsageError("give one of --curve, --lerf and --ovs")
+    """Measure semantics: --curve, --wide, or FILES by --lerf or --ovs."""
+    others = (wide is not None, lerf is not None, ovs is not None)
+    drawn = bool(folders) or (update and not any(others))
+    if (drawn, *others).count(True) != 1:
+        raise click.UsageError("give one of --curve, --wide, --lerf and --ovs")
     try:
-        if drawn:
+        if wide is not None:
+            wide_features(Subject(wide), width, noise, full, output)
+        elif drawn:
             curves(folders, full, ours, update, Cache(cache_folder or user_cache()), output)
         else:
             vocabularies(files, lerf, scene, ovs, cameras, queries, decoder, threshold)
@@ -94,19 +110,13 @@ def curves(
     folders: tuple[Path, ...], full: bool, ours: bool, update: bool, cache: Cache, output: Path
 ) -> None:
     """Measure scenes and write table and plots after each; without any, write those again."""
-    figures = output / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    saved = figures / "semantics_points.json"
+    saved = points_file(output)
     results = Results.load(saved) if update and saved.exists() else Results()
-    command = "python " + short_command([str(Path(__file__).resolve()), *sys.argv[1:]])
-    state = state_of_sources()
+    command, about, state = origin()
     known = None if "dirty" in state or "(" not in state else state
     for folder in folders:
         subject = Subject(folder)
         points = measure(subject, cache, known, full, ours, say)
-        about = (
-            f"csgs_codec {state}; Python {platform.python_version()}, {os.cpu_count()} CPU cores."
-        )
         columns = subject.group.columns
         features = f"`{columns[0]}..{len(columns) - 1}`"
         made = Made(subject.name, subject.scene.count, features, command, about)
@@ -115,6 +125,32 @@ def curves(
         write(results, output)
     if not folders:
         write(results, output)
+
+
+def wide_features(subject: Subject, width: int, noise: float, full: bool, output: Path) -> None:
+    """Measure wide features and put them into an earlier run's table."""
+    saved = points_file(output)
+    results = Results.load(saved) if saved.exists() else Results()
+    command, about, _ = origin()
+    points = measure_wide(subject, width, noise, full, say)
+    results = results.with_wide(replace(point, command=command, about=about) for point in points)
+    results.save(saved)
+    write(results, output)
+
+
+def points_file(output: Path) -> Path:
+    """Where points are kept; its folder exists."""
+    figures = output / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    return figures / "semantics_points.json"
+
+
+def origin() -> tuple[str, str, str]:
+    """The command, what it ran on, and the state of the sources."""
+    command = "python " + short_command([str(Path(__file__).resolve()), *sys.argv[1:]])
+    state = state_of_sources()
+    about = f"csgs_codec {state}; Python {platform.python_version()}, {os.cpu_count()} CPU cores."
+    return command, about, state
 
 
 def write(results: Results, output: Path) -> None:

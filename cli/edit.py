@@ -72,7 +72,8 @@ def main(
     """Edit IN.csgs; several edits are applied in the order in which they are given.
 
     SEL is terms joined by &, each perhaps behind ! for what it does not choose: all, id=17,18,
-    name=chair, class=3, box=x0,y0,z0,x1,y1,z1, vector=FILE.npy@0.8, label==3 (or != <= >= < >).
+    name=chair, class=3, box=x0,y0,z0,x1,y1,z1, vector=FILE.npy@0.8, like=ROW@0.8, label==3 (or !=
+    <= >= < >).
     """
     check_target(target, force)
     if target.suffix.lower() not in OUTPUTS:

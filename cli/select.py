@@ -26,7 +26,8 @@ from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.semantics import grammar
-from csgs_codec.semantics.select import DEFAULT_THRESHOLD, Named, OfClass, Selection
+from csgs_codec.semantics.select import Named, OfClass, Selection
+from csgs_codec.semantics.similar import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from csgs_codec.semantics.select import Term
@@ -43,6 +44,8 @@ OUTPUTS = (".ply", ".npy", ".csgs")
 @click.option("--name", help="By name, from the object table.")
 @click.option("--class", "class_", metavar="K|NAME", help="By class, as the head tells it.")
 @click.option("--vector", metavar="FILE.npy", help="By cosine to a vector.")
+@click.option("--like", metavar="ROW",
+              help="By cosine to those of a row of the decoded PLY, from 0.")  # fmt: skip
 @click.option("--click", "clicked", metavar="CAMERAS:VIEW:x,y",
               help="By cosine to the features seen at a pixel of a view.")  # fmt: skip
 @click.option("--box", metavar="x0,y0,z0,x1,y1,z1", help="By place.")
@@ -51,7 +54,7 @@ OUTPUTS = (".ply", ".npy", ".csgs")
 @click.option("--select", "texts", multiple=True, metavar="SEL",
               help="As csgs-edit: 'name=chair & !class=3'.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(-1, 1),
-              help=f"Least cosine for --vector and --click ({DEFAULT_THRESHOLD}).")  # fmt: skip
+              help=f"Least cosine: --vector, --like, --click ({DEFAULT_THRESHOLD}).")  # fmt: skip
 @head_option
 @group_option
 @click.option("--level", type=click.IntRange(1), help="Level to look at; the highest by default.")
@@ -71,6 +74,7 @@ def main(
     name: str | None,
     class_: str | None,
     vector: str | None,
+    like: str | None,
     clicked: str | None,
     box: str | None,
     where: tuple[str, ...],
@@ -96,13 +100,14 @@ def main(
         raise click.UsageError(f"an output is one of {', '.join(OUTPUTS)}, not {target.name}")
     if property_ is not None and ids is None:
         raise click.UsageError("--property goes with --id")
-    if threshold is not None and vector is None and clicked is None:
-        raise click.UsageError("--threshold goes with --vector or --click")
+    if threshold is not None and vector is None and like is None and clicked is None:
+        raise click.UsageError("--threshold goes with --vector, --like or --click")
     terms: list[Term] = []
     terms += [grammar.ids_term(ids, property_)] if ids is not None else []
     terms += [Named(name)] if name is not None else []
     terms += [OfClass(class_)] if class_ is not None else []
     terms += [grammar.vector_term(vector, threshold)] if vector is not None else []
+    terms += [grammar.like_term(like, threshold)] if like is not None else []
     terms += [grammar.click_term(clicked, threshold)] if clicked is not None else []
     terms += [grammar.box_term(box)] if box is not None else []
     terms += [grammar.compared_term(text) for text in where]

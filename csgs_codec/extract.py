@@ -15,9 +15,10 @@ from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError, UnsupportedError, UsageError
 from csgs_codec.levels import coverage
 from csgs_codec.limits import DEFAULT_LIMITS, Limits
+from csgs_codec.semantics.catalogue import Catalogue
 from csgs_codec.semantics.grammar import parse_selection
 from csgs_codec.semantics.grow import grow as grow_selection
-from csgs_codec.semantics.select import Meaning, Selection
+from csgs_codec.semantics.select import Selection
 
 _GEOMETRY = (
     GroupKind.POSITION,
@@ -94,8 +95,8 @@ def select(
         parser = parse(source, limits)
         if parser.finished or level is None or level > len(parser.complete):
             parser.require_end(len(load(source)))
-        meaning = meaning_of(parser, head, group)
-        needed = chosen.needs(meaning)
+        catalogue = catalogue_of(parser, head, group)
+        needed = chosen.needs(catalogue)
         if grow is not None:
             needed |= set("xyz")
         scene = decode_columns(parser, needed, level)
@@ -103,7 +104,7 @@ def select(
         _require(parser, sorted(needed - set(scene.columns)), reached)
         count = parser.levels[reached - 1].gaussians
         notes: list[str] = []
-        mask = chosen.mask(scene, count, meaning, notes)
+        mask = chosen.mask(scene, count, catalogue, notes)
     except CsgsError as error:
         raise locate(error, source) from None
     if grow is not None:
@@ -142,13 +143,13 @@ class _Attached(Mapping[str, bytes]):
         return len(self._found)
 
 
-def meaning_of(parser: Parser, head: str | None = None, group: str | None = None) -> Meaning:
+def catalogue_of(parser: Parser, head: str | None = None, group: str | None = None) -> Catalogue:
     """What the properties of a file are, for selections; attachments are inflated when used."""
     kinds = list(zip(parser.header.groups, parser.manifest.groups, strict=True))
     geometry = [n for declared, g in kinds if declared.kind in _GEOMETRY for n in g.columns]
     ids = [named.columns[0] for declared, named in kinds if declared.kind is GroupKind.ID]
     table = parser.objects
-    return Meaning(
+    return Catalogue(
         properties=tuple(name for name, _ in parser.manifest.properties),
         ids=tuple(ids),
         semantic=semantic_groups(parser),

@@ -14,7 +14,7 @@ from csgs_codec.container.objects import ObjectTable
 from csgs_codec.decoder import Source, decode_parsed, load, locate, parse
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError
-from csgs_codec.extract import meaning_of
+from csgs_codec.extract import catalogue_of
 from csgs_codec.scene import Scene
 from csgs_codec.semantics.edit import Edit
 
@@ -51,14 +51,14 @@ def edit(
     try:
         parser = parse(source)
         parser.require_end(len(load(source)))
-        meaning = meaning_of(parser, head, group)
+        catalogue = catalogue_of(parser, head, group)
         for one in edits:
-            one.selection.needs(meaning)
+            one.selection.needs(catalogue)
         scene = decode_parsed(parser)
         chosen: list[int] = []
         notes: list[str] = []
         for one in edits:
-            scene, count = one.apply(scene, meaning, notes)
+            scene, count = one.apply(scene, catalogue, notes)
             chosen.append(count)
     except CsgsError as error:
         raise locate(error, source) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from plyfile import PlyElement
 from csgs_codec.errors import CorruptError
 
 Column = NDArray[np.generic]
+F64 = NDArray[np.float64]
+
+BLOCK_VALUES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,68 @@ class Scene:
         """Number of Gaussians."""
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
-    def stack(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+    def stack(self, names: tuple[str, ...]) -> F64:
         """Columns side by side as float64, shape (n, len(names))."""
-        out = np.empty((self.count, len(names)))
+        return self.part(slice(0, self.count), names)
+
+    def part(self, rows: slice | NDArray[np.int64], names: tuple[str, ...]) -> F64:
+        """What :meth:`stack` gives, of some rows: a slice with both ends, or numbers."""
+        count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        out = np.empty((count, len(names)))
         for place, name in enumerate(names):
-            out[:, place] = self.columns[name]
+            out[:, place] = self.columns[name][rows]
         return out
+
+    def blocks(self, names: tuple[str, ...], rows: NDArray[np.int64] | None = None) -> SceneBlocks:
+        """What :meth:`stack` gives, of all or some rows, in blocks."""
+        return SceneBlocks(self, names, rows)
 
     def select(self, rows: NDArray[np.generic] | slice) -> Scene:
         """The same scene with only some Gaussians, or in another order."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         return Scene(columns, self.layout, self.elements)
+
+
+@dataclass(frozen=True)
+class SceneBlocks(Sequence[F64]):
+    """Some columns of some rows of a scene, in arrays of at most ``BLOCK_VALUES`` values.
+
+    Features of hundreds of columns never stand in memory as a whole: each array, float64 of shape
+    (rows of the block, width), is made when it is asked for.
+
+    Attributes
+    ----------
+    scene : Scene
+    names : tuple of str
+        At least one column.
+    rows : ndarray of int64, shape (n,), optional
+        Rows of the scene, in this order; all by default.
+    """
+
+    scene: Scene
+    names: tuple[str, ...]
+    rows: NDArray[np.int64] | None = None
+
+    @property
+    def _count(self) -> int:
+        return self.scene.count if self.rows is None else len(self.rows)
+
+    @property
+    def _height(self) -> int:
+        return max(1, BLOCK_VALUES // len(self.names))
+
+    def __len__(self) -> int:
+        return max(1, -(-self._count // self._height))
+
+    @overload
+    def __getitem__(self, index: int) -> F64: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[F64]: ...
+
+    def __getitem__(self, index: int | slice) -> F64 | Sequence[F64]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        begin = range(len(self))[index] * self._height
+        part = slice(begin, min(begin + self._height, self._count))
+        return self.scene.part(part if self.rows is None else self.rows[part], self.names)

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { CsgsError, Decoder, writePly } from './src/index.js';
 import { bytesOf } from './src/properties.js';
@@ -14,6 +15,7 @@ const USAGE = `usage: csgs-decode.mjs IN.csgs [OUT.ply] [options]
   --allow-truncated    a file cut within a level is no error; its last complete level counts
   --integers OUT.json  write digests of integers and of columns
   --feed BYTES         feed the file in pieces of that many bytes
+  --conformance-server answer requests of the conformance runner, on standard input
 
 exit codes: 0 decoded, 2 usage, 3 truncated, 4 corrupt, 5 unsupported, 6 limit`;
 
@@ -31,11 +33,13 @@ function readArguments() {
       'allow-truncated': { type: 'boolean', default: false },
       integers: { type: 'string' },
       feed: { type: 'string' },
+      'conformance-server': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const [input, output] = positionals;
   if (values.help) return { help: true };
+  if (values['conformance-server']) return { server: true };
   if (positionals.length < 1 || positionals.length > 2) throw new UsageError('one input and at most one output');
   return {
     input,
@@ -102,18 +106,15 @@ function describe(/** @type {Decoder} */ decoder, /** @type {number} */ level, /
   };
 }
 
-function main() {
-  const options = readArguments();
-  if (options.help) {
-    console.log(USAGE);
-    return 0;
-  }
+/** Decode a file as the options say; return the exit code. */
+function decodeFile(/** @type {any} */ options) {
   const file = new Uint8Array(readFileSync(options.input));
   const decoder = new Decoder({ level: options.level, verify: true, sha256 });
   const error = feed(decoder, file, options.feed);
   const outcome = error?.outcome ?? 'ok';
   const usable = outcome === 'ok' || outcome === 'truncated';
-  const level = usable ? Math.min(options.level ?? decoder.complete, decoder.complete) : 0;
+  const wanted = options.level ?? decoder.complete;
+  const level = usable && wanted <= decoder.complete ? wanted : 0;
   if (options.integers) {
     writeWhole(options.integers, `${JSON.stringify(describe(decoder, level, outcome), null, 1)}\n`);
   }
@@ -124,8 +125,26 @@ function main() {
   return outcome === 'truncated' && options.allowTruncated && level > 0 ? 0 : EXIT[outcome];
 }
 
+/** Answer requests of the conformance runner, one JSON object a line. */
+async function answerRequests() {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { ply, allow_truncated: allowTruncated, no_compensation: raw, ...options } = JSON.parse(line);
+    const exit = decodeFile({ ...options, output: ply, allowTruncated, compensate: !raw });
+    console.log(JSON.stringify({ exit }));
+  }
+  return 0;
+}
+
+async function main() {
+  const options = readArguments();
+  if (options.server) return answerRequests();
+  if (!options.help) return decodeFile(options);
+  console.log(USAGE);
+  return 0;
+}
+
 try {
-  process.exitCode = main();
+  process.exitCode = await main();
 } catch (error) {
   const usage = error instanceof UsageError || String(error?.code).startsWith('ERR_PARSE_ARGS');
   console.error(usage ? `${error.message}\n\n${USAGE}` : error);

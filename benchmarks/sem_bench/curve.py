@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rd_bench.cache import Cache
 from sem_bench import ours
 from sem_bench.coders import F64, baselines
 from sem_bench.scene import Subject
+from sem_bench.wide import WidePoint
 
 ORIGINAL = "uncompressed"
 _VERSION = "1"
@@ -65,10 +66,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Results:
-    """Points of several scenes."""
+    """Points of several scenes, and what wide features cost."""
 
     points: tuple[Point, ...] = ()
     made: tuple[Made, ...] = ()
+    wide: tuple[WidePoint, ...] = ()
 
     def scenes(self) -> list[str]:
         """Names in order."""
@@ -86,7 +88,11 @@ class Results:
         """Replace a scene, or add it."""
         others = [point for point in self.points if point.scene != made.scene]
         kept = [m for m in self.made if m.scene != made.scene]
-        return Results((*others, *points), (*kept, made))
+        return replace(self, points=(*others, *points), made=(*kept, made))
+
+    def with_wide(self, points: Iterable[WidePoint]) -> Results:
+        """Replace what is known of wide features."""
+        return replace(self, wide=tuple(points))
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -97,7 +103,8 @@ class Results:
         """Undo :meth:`save`."""
         data = json.loads(path.read_text())
         points = tuple(Point(**point) for point in data["points"])
-        return cls(points, tuple(Made(**made) for made in data["made"]))
+        wide = tuple(WidePoint(**point) for point in data.get("wide", ()))
+        return cls(points, tuple(Made(**made) for made in data["made"]), wide)
 
 
 def measure(

@@ -45,11 +45,15 @@ def reduced(subject: Subject, full: bool) -> Scene:
 def code(subject: Subject, options: EncodeOptions, full: bool) -> tuple[float, F64]:
     """Bytes of the semantic group (values, quantiser and network) and what is decoded of it."""
     data = encode(reduced(subject, full), options).data
-    own = subject.group.name
-    bits = sum(
+    size = bits_of(data, subject.group.name) / 8
+    return size, np.asarray(decode(data).stack(subject.group.columns))
+
+
+def bits_of(data: bytes, group: str) -> float:
+    """Bits of a semantic group in a file: values, quantiser, network, sentinels, precision."""
+    return sum(
         level.group(name)
         for level in count_bits(data)
         for name in {*level.data, *level.model}
-        if name == own or name.startswith(f"{own} ")  # such as its sentinels
+        if name == group or name.startswith(f"{group} ")
     )
-    return bits / 8, np.asarray(decode(data).stack(subject.group.columns))

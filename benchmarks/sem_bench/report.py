@@ -9,6 +9,7 @@ from rd_bench.report import table
 
 from sem_bench.curve import ORIGINAL, Point, Results
 from sem_bench.ours import OURS
+from sem_bench.wide import wide_section
 
 _READING = """\
 Bits are those of the features alone, per Gaussian, with all side information that their decoding
@@ -42,6 +43,8 @@ def markdown(results: Results, figures: str) -> str:
         heading = f"## {made.scene}\n\n{made.gaussians:,} Gaussians, {made.features}."
         parts.append(f"{heading}\n\n![{made.scene}]({figures}/semantics_{made.scene}.png)\n")
         parts.append(points_table(results, made.scene))
+    if results.wide:
+        parts.append(wide_section(results.wide))
     return "\n".join(parts)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from csgs_codec.limits import MAX_CHANNELS
 from csgs_codec.numerics.side import decode_integers, encode_integers
 
 F64 = NDArray[np.float64]
+Blocks = Sequence[F64]
 
 MAX_BASIS_BITS = 14
 _SCALE_INDEX_MAX = 63
@@ -29,12 +32,15 @@ class LinearTransform:
     bits : int
     metric : ndarray of float64, shape (columns, columns), optional
         What the forward direction holds squared errors of columns to be; not in the file.
+    spread : ndarray of float64, shape (components,), optional
+        Weighted root mean square of each component of what was fitted; not in the file.
     """
 
     mean: NDArray[np.float32]
     basis_q: NDArray[np.int32]
     bits: int
     metric: F64 | None = None
+    spread: F64 | None = None
 
     @property
     def components(self) -> int:
@@ -46,11 +52,17 @@ class LinearTransform:
         """The basis without its binary point, shape (components, columns)."""
         return self.basis_q / float(1 << self.bits)
 
-    def forward(self, columns: F64) -> F64:
-        """Components of least squared error under the quantised basis, shape (n, components)."""
+    @cached_property
+    def _projector(self) -> tuple[F64, F64]:
+        """Weighed basis, shape (components, columns), and inverse of its Gram matrix."""
         basis = self.basis
         weighed = basis if self.metric is None else basis @ self.metric
-        return (columns - self.mean) @ weighed.T @ np.linalg.pinv(basis @ weighed.T)
+        return weighed, np.asarray(np.linalg.pinv(basis @ weighed.T), np.float64)
+
+    def forward(self, columns: F64) -> F64:
+        """Components of least squared error under the quantised basis, shape (n, components)."""
+        weighed, inverse = self._projector
+        return (columns - self.mean) @ weighed.T @ inverse
 
     def inverse(self, components: F64) -> F64:
         """Columns from components, shape (n, columns)."""
@@ -58,13 +70,14 @@ class LinearTransform:
 
     @classmethod
     def fit(
-        cls, columns: F64, weights: F64, components: int, bits: int, metric: F64 | None = None
+        cls, blocks: Blocks, weights: F64, components: int, bits: int, metric: F64 | None = None
     ) -> LinearTransform:
         """Fit a weighted Karhunen-Loeve basis, orthonormal under ``metric``.
 
         Parameters
         ----------
-        columns : ndarray of float64, shape (n, d), n >= 1
+        blocks : sequence of ndarray of float64, shape (rows, d)
+            Columns of n >= 1 rows, block after block.
         weights : ndarray of float64, shape (n,), positive
         components : int
             Rows of the basis to keep, at most ``d``.
@@ -74,9 +87,8 @@ class LinearTransform:
             Positive definite; the squared error of columns to be made uniform.
         """
         total = weights.sum()
-        mean = (weights @ columns / total).astype(np.float32)
-        centred = columns - mean
-        covariance = (centred * weights[:, None]).T @ centred / total
+        mean = (_weighted_sum(blocks, weights) / total).astype(np.float32)
+        covariance = _scatter(blocks, weights, mean) / total
         if metric is None:
             vectors = np.linalg.eigh(covariance)[1][:, ::-1].T[:components]
         else:
@@ -86,7 +98,16 @@ class LinearTransform:
         signs = np.sign(vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)])
         scaled = np.rint(vectors * signs[:, None] * (1 << bits))
         basis_q = np.ascontiguousarray(scaled, np.int32)
-        return cls(mean, basis_q, bits, metric)
+        fitted = cls(mean, basis_q, bits, metric)
+        weighed, inverse = fitted._projector
+        forward = weighed.T @ inverse
+        squared = ((covariance @ forward) * forward).sum(axis=0)
+        return replace(fitted, spread=np.sqrt(np.maximum(squared, 0.0)))
+
+    def first(self, components: int) -> LinearTransform:
+        """The transform with the first of its components only."""
+        spread = None if self.spread is None else self.spread[:components]
+        return replace(self, basis_q=self.basis_q[:components], spread=spread)
 
     def write(self, fields: FieldWriter) -> None:
         """Append the transform to a payload."""
@@ -110,3 +131,25 @@ class LinearTransform:
         count = rows * columns
         flat = decode_integers(fields.blob(), count, np.full(count, scale_index, np.uint8))
         return cls(mean, flat.reshape(rows, columns).astype(np.int32), bits)
+
+
+def _weighted_sum(blocks: Iterable[F64], weights: F64) -> F64:
+    """Sum of rows times their weights, shape (n,): shape (d,) from blocks of shape (rows, d)."""
+    total: F64 = np.zeros(())
+    begin = 0
+    for block in blocks:
+        total = total + weights[begin : begin + len(block)] @ block
+        begin += len(block)
+    return total
+
+
+def _scatter(blocks: Iterable[F64], weights: F64, mean: NDArray[np.float32]) -> F64:
+    """Weighted sum of the outer products of what is left of rows without the mean, shape (d, d)."""
+    total: F64 = np.zeros(())
+    begin = 0
+    for block in blocks:
+        centred = block - mean
+        weight = weights[begin : begin + len(block), None]
+        total = total + (centred * weight).T @ centred
+        begin += len(block)
+    return total

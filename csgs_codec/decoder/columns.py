@@ -50,7 +50,15 @@ class Columns:
             column[begin : begin + len(values)] = value
 
 
-def fill(tools: Tools, tile: Tile, layer: int, columns: Columns, begin: int, decoded: int) -> None:
+def fill(
+    tools: Tools,
+    tile: Tile,
+    layer: int,
+    columns: Columns,
+    begin: int,
+    decoded: int,
+    part: slice = slice(None),
+) -> None:
     """Write one layer of one tile to the rows from ``begin`` on.
 
     Parameters
@@ -60,14 +68,15 @@ def fill(tools: Tools, tile: Tile, layer: int, columns: Columns, begin: int, dec
     begin : int
     decoded : int
         How many groups of the layer are decoded.
+    part : slice
+        Neighbouring places within the layer; all by default.
     """
     group = columns.group
     kind = tools.header.groups[group].kind
-    rows = tile.rows(layer)
     if kind is GroupKind.POSITION:
-        _fill_positions(tools, tile, layer, columns, begin, decoded)
+        _fill_positions(tools, tile, layer, columns, begin, decoded, part)
         return
-    v_q6 = tile.values(group)[rows]
+    v_q6 = tile.values(group)[tile.rows(layer)][part]
     if kind in LABEL_KINDS:
         (column,) = columns.named.values()
         column[begin : begin + len(v_q6)] = _labels(tools.labels[group].palette, v_q6, column.dtype)
@@ -75,8 +84,9 @@ def fill(tools: Tools, tile: Tile, layer: int, columns: Columns, begin: int, dec
     _fill_values(tools.codings[group], v_q6, columns, begin)
     silent = silent_rows(tools.sentinels, tile, layer, group)
     if silent is not None:
-        sentinel = tools.sentinels[group]
-        found = tools.labels[sentinel].palette[tile.values(sentinel)[rows, 0][silent]]
+        silent, sentinel = silent[part], tools.sentinels[group]
+        labels = tile.values(sentinel)[tile.rows(layer), 0][part]
+        found = tools.labels[sentinel].palette[labels[silent]]
         for column in columns.named.values():
             column[begin : begin + len(v_q6)][silent] = found
 
@@ -101,14 +111,16 @@ def _fill_values(
 
 
 def _fill_positions(
-    tools: Tools, tile: Tile, layer: int, columns: Columns, begin: int, decoded: int
+    tools: Tools, tile: Tile, layer: int, columns: Columns, begin: int, decoded: int, part: slice
 ) -> None:
     """Centres of the cells: of the fine ones where the level holds them."""
-    rows = tile.rows(layer)
+    whole = tile.rows(layer)
+    places = range(whole.start, whole.stop)[part]
+    rows = slice(places.start, places.stop)
     fine, bits = np.zeros((rows.stop - rows.start, 3), np.int32), np.zeros(0, np.int8)
     for group, rule in tools.fine_rules.items():
         if decoded > group:
-            fine, bits = tile.values(group)[rows], tile.step_classes(group, rule, layer)
+            fine, bits = tile.values(group)[rows], tile.step_classes(group, rule, layer)[part]
     if not len(bits):
         bits = np.zeros(len(fine), np.int8)
     step, origin = tools.header.grid_step, np.array(tools.header.origin)
@@ -118,10 +130,10 @@ def _fill_positions(
         fast.values_position(cells, fine, bits, tile.origin, step, origin, columns.block, begin)
         return
     for at in range(0, len(fine), _ROWS):
-        part = slice(rows.start + at, min(rows.start + at + _ROWS, rows.stop))
+        piece = slice(rows.start + at, min(rows.start + at + _ROWS, rows.stop))
         size = np.exp2(-bits[at : at + _ROWS, None].astype(np.float64))
         within = (fine[at : at + _ROWS] + 0.5) * size
-        columns.write(begin + at, (tile.grid(part) + within) * step + origin)
+        columns.write(begin + at, (tile.grid(piece) + within) * step + origin)
 
 
 def _labels(palette: NDArray[np.int64], v: NDArray[np.int32], dtype: np.dtype[Any]) -> Generic:

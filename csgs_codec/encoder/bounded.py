@@ -68,7 +68,7 @@ class Bounds:
         return not self.by_name.keys().isdisjoint(("dc", "sh"))
 
     def tighten(
-        self, group: Group, coding: GroupCoding, columns: F64, heard: NDArray[np.bool_]
+        self, group: Group, coding: GroupCoding, scene: Scene, heard: NDArray[np.bool_]
     ) -> GroupCoding:
         """Refine a quantiser until its own error stays below the group's bound.
 
@@ -76,19 +76,19 @@ class Bounds:
         ----------
         group : Group
         coding : GroupCoding
-        columns : ndarray of float64, shape (n, columns)
+        scene : Scene
         heard : ndarray of bool, shape (n,)
             Rows that are coded.
         """
         bound = self.by_name.get(group.name)
         if bound is None or not heard.any():
             return coding
-        columns = columns[heard]
+        columns = scene.stack(group.columns)[heard]
         rule = replace(coding.rule, low=min(coding.rule.low, 0), high=min(coding.rule.high, 0))
         transform = coding.transform
         if transform is not None:
             ones = np.ones(len(columns))
-            transform = LinearTransform.fit(columns, ones, columns.shape[1], _BASIS_BITS)
+            transform = LinearTransform.fit([columns], ones, columns.shape[1], _BASIS_BITS)
         step = min(coding.step, _largest_step(group.role, transform, bound))
         if transform is not None:
             transform = _without_negligible(transform, columns, step)
@@ -241,7 +241,7 @@ def _without_negligible(whole: LinearTransform, columns: F64, step: float) -> Li
     """Drop the last components that never reach a small part of a step."""
     largest = np.abs(whole.forward(columns)).max(axis=0)
     kept = max(1, int(np.flatnonzero(largest > _NEGLIGIBLE * step).max(initial=0)) + 1)
-    return replace(whole, basis_q=whole.basis_q[:kept])
+    return whole.first(kept)
 
 
 def _share_missed(role: Role, coding: GroupCoding, columns: F64, bound: float) -> float:

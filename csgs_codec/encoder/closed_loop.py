@@ -40,7 +40,10 @@ class ClosedLoop:
         self._fit = ColourFit(gaussians, self._views)
         self._sh = gaussians.sh
         free = slice(0, None if Role.SH in self._columns else 1)
-        return self._changed(geometry, self._fit.solve(ITERATIONS, free, FREEDOM))
+        change = self._fit.solve(ITERATIONS, free, FREEDOM)
+        if Role.SH not in self._columns:
+            del self._fit
+        return self._changed(geometry, change)
 
     def fit_beyond_dc(self, scene: Scene, decoded_dc: dict[str, NDArray[np.generic]]) -> Scene:
         """SH for a scene whose DC is now decoded."""
@@ -50,9 +53,9 @@ class ClosedLoop:
         self._sh = self._sh + change
         self._fit.absorb(change)
         decoded = replace(scene, columns={**scene.columns, **decoded_dc})
-        return self._changed(
-            decoded, self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), FREEDOM)
-        )
+        change = self._fit.solve(ITERATIONS_BEYOND_DC, slice(1, None), FREEDOM)
+        del self._fit  # pictures of every view, no longer needed
+        return self._changed(decoded, change)
 
     def _changed(self, scene: Scene, change: NDArray[np.float32]) -> Scene:
         self._sh = self._sh + change

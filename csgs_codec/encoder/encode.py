@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes import positions
+from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.exact import Exceptions
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, Tiles
@@ -21,7 +22,7 @@ from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
-from csgs_codec.encoder.decoded import decoded_columns
+from csgs_codec.encoder.decoded import decoded_columns, decoded_parts
 from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
@@ -36,7 +37,7 @@ from csgs_codec.encoder.target import SIZE_TOLERANCE, at_quality, search_psnr, s
 from csgs_codec.encoder.write import assemble
 from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
-from csgs_codec.metrics.features import FeatureScore, describe_semantics
+from csgs_codec.metrics.features import FeatureScore, compare_blocks, head_for
 from csgs_codec.numerics.morton import encode_keys
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Role
@@ -229,14 +230,17 @@ class _Encoder:
     def semantics(self) -> dict[str, FeatureScore]:
         """How the features of each semantic group decode."""
         groups = [group for group in self._prepared.groups if group.role is Role.SEMANTIC]
-        if not groups or not self._scene.count:
-            return {}
-        rows = [self._partition.tile_rows(tile.index) for tile in self.coded.tiles]
-        decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
-        found = Scene({**self._scene.columns, **decoded}, self._scene.layout)
         metric = self._options.semantic_metric
         heads = metric if isinstance(metric, Head) else None
-        return describe_semantics(self._prepared.scene, found, groups, heads)
+        rows = [self._partition.tile_rows(tile.index) for tile in self.coded.tiles]
+        number = {planned.columns: n for n, planned in enumerate(self._script.groups)}
+        found = {}
+        for group in groups if self._scene.count else ():
+            names = group.columns
+            parts = decoded_parts(self.coded, self._script.groups, number[names], rows)
+            pairs = ((self._prepared.scene.part(r, names), values) for r, values in parts)
+            found[group.name] = compare_blocks(pairs, head_for(group, heads))
+        return found
 
     def _header(self, partition: Partition, grid: Grid, exact: bool) -> tuple[Header, list[int]]:
         layers = max(partition.tiles.counts.shape[1], 1)
@@ -286,16 +290,11 @@ class _Encoder:
         elif planned.coding is not None:
             tools.codings[index] = planned.coding
             self._refit(planned.kind, rows)
-            if planned.signal is not None:
-                latents = planned.coding.latents(planned.signal)
-            elif planned.kind is GroupKind.SENSITIVITY:
-                latents = planned.coding.latents(self._appearance.features[:, 4:])
-            else:
-                latents = planned.coding.latents(self._scene.stack(planned.columns))
             if planned.silent is not None:
                 tools.sentinels[index] = self._sentinels_of(index)
-                latents[planned.silent] = 0.0
+            latents = self._latents(planned, planned.coding)
             per_tile = [latents[r] for r in rows]
+            del latents
             effort = Effort.for_scene(self._scene.count)
             seed = self._options.seed + index
             error = self._options.fineness.error
@@ -305,6 +304,19 @@ class _Encoder:
             weights = None if cost is None else [cost[r] for r in rows]
             weights = self._bounds.weights(planned.name, weights, rows)
             code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
+
+    def _latents(self, planned: Planned, coding: GroupCoding) -> NDArray[np.float64]:
+        """Latents by scene row, 0 where a sentinel says all."""
+        if planned.signal is not None:
+            latents = coding.latents(planned.signal)
+        elif planned.kind is GroupKind.SENSITIVITY:
+            latents = coding.latents(self._appearance.features[:, 4:])
+        else:
+            blocks = self._scene.blocks(planned.columns)
+            latents = np.concatenate([coding.latents(block) for block in blocks])
+        if planned.silent is not None:
+            latents[planned.silent] = 0.0
+        return latents
 
     def _sentinels_of(self, index: int) -> int:
         """The last sentinel group before a group."""
@@ -316,7 +328,8 @@ class _Encoder:
         faithful = self._options.lossless or self._bounds.colours
         if self._loop is None or faithful or kind not in (GroupKind.DC, GroupKind.SH):
             return
-        decoded = decoded_columns(self.coded, self._script.groups, self._scene, rows)
+        groups, unseen = self._script.groups, (GroupKind.SEMANTIC,)
+        decoded = decoded_columns(self.coded, groups, self._scene, rows, unseen)
         if kind is GroupKind.DC:
             columns = {**self._scene.columns, **decoded}
             fitted = self._loop.fit_colours(replace(self._scene, columns=columns))

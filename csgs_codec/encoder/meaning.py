@@ -8,7 +8,7 @@ little by what they do to anything else, because renderers blend features before
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.steps import StepRule
-from csgs_codec.attributes.transform import LinearTransform
+from csgs_codec.attributes.transform import Blocks, LinearTransform
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.semantics.heads import Head
 
@@ -74,13 +74,15 @@ def signal_coding() -> GroupCoding:
     return GroupCoding(GroupKind.SENSITIVITY, _SIGNAL_STEP, np.zeros(2, np.float32))
 
 
-def feature_coding(features: F64, meaning: Meaning, factor: float, signalled: bool) -> GroupCoding:
+def feature_coding(
+    features: Blocks, meaning: Meaning, factor: float, signalled: bool
+) -> GroupCoding:
     """Choose transform, step and step rule of a semantic group.
 
     Parameters
     ----------
-    features : ndarray of float64, shape (n, width)
-        Of the rows that are coded, at least one.
+    features : sequence of ndarray of float64, shape (rows, width)
+        Of the rows that are coded, at least one, block after block.
     meaning : Meaning
     factor : float
         On the step of quality 75.
@@ -88,11 +90,12 @@ def feature_coding(features: F64, meaning: Meaning, factor: float, signalled: bo
         Whether a SENSITIVITY group with :attr:`Meaning.signal` stands just before.
     """
     step = meaning.step * factor
-    even = np.ones(len(features))
-    width = features.shape[1]
+    even = np.ones(len(meaning.octaves))
+    width = features[0].shape[1]
     whole = LinearTransform.fit(features, even, width, _BASIS_BITS, meaning.metric)
-    transform = without_negligible(whole, features, even, step)
-    centre = np.median(transform.forward(features), axis=0).astype(np.float32)
+    transform = without_negligible(whole, step)
+    thinned = [transform.forward(block[:: len(features)]) for block in features]
+    centre = np.median(np.concatenate(thinned), axis=0).astype(np.float32)
     rule = StepRule()
     if signalled:
         per_unit = round(2.0 * _SIGNAL_STEP / 64.0 * (1 << _RULE_SHIFT))
@@ -101,31 +104,31 @@ def feature_coding(features: F64, meaning: Meaning, factor: float, signalled: bo
     return GroupCoding(GroupKind.SEMANTIC, step, centre, rule, transform)
 
 
-def without_negligible(
-    whole: LinearTransform, columns: F64, weights: F64, step: float
-) -> LinearTransform:
-    """Drop the last components whose spread is well below what quantising them would add."""
-    squared = whole.forward(columns) ** 2
-    spread = np.sqrt(weights @ squared / weights.sum())
-    kept = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
-    return replace(whole, basis_q=whole.basis_q[:kept])
+def without_negligible(whole: LinearTransform, step: float) -> LinearTransform:
+    """Drop the last components whose spread is well below what quantising them would add.
+
+    The transform must come from :meth:`LinearTransform.fit`.
+    """
+    assert whole.spread is not None
+    return whole.first(max(1, int((whole.spread > _NEGLIGIBLE_SPREAD * step).sum())))
 
 
-def judge(features: F64, metric: SemanticMetric) -> Meaning:
-    """Judge the features of a group, shape (n, width), by a metric.
+def judge(features: Blocks, metric: SemanticMetric) -> Meaning:
+    """Judge the features of a group, blocks of shape (rows, width), by a metric.
 
     A head of another width than the features counts as ``cosine``.
     """
-    lengths = np.linalg.norm(features, axis=1)
-    typical = float(np.sqrt(np.mean(features * features))) or 1.0
-    even = np.zeros(len(features))
+    lengths = np.concatenate([np.linalg.norm(block, axis=1) for block in features])
+    squares = sum(float((block * block).sum()) for block in features)
+    width = features[0].shape[1]
+    typical = float(np.sqrt(squares / (len(lengths) * width))) or 1.0
     if metric == "l2":
-        return Meaning(FEATURE_STEP * typical, even)
-    if isinstance(metric, Head) and metric.width == features.shape[1] and metric.classes > 1:
+        return Meaning(FEATURE_STEP * typical, np.zeros(len(lengths)))
+    if isinstance(metric, Head) and metric.width == width and metric.classes > 1:
         differences = metric.weight - metric.weight.mean(axis=0)
         logits = differences.T @ differences
         ridge = _RIDGE * np.trace(logits) / len(logits)
-        margins = metric.margins(features)
+        margins = np.concatenate([metric.margins(block) for block in features])
         step = _LOGIT_STEP * float(np.median(margins))
         return Meaning(step, _octaves(margins), logits + ridge * np.eye(len(logits)))
     return Meaning(FEATURE_STEP * typical, _octaves(lengths))

@@ -137,8 +137,8 @@ def plan_group(
         heavy = weights if kind is GroupKind.SH else np.ones(len(columns))
         metric = _sh_metric(appearance, columns.shape[1]) if kind is GroupKind.SH else None
         bits = _BASIS_BITS.get(kind, 10)
-        whole = LinearTransform.fit(columns, heavy, columns.shape[1], bits, metric)
-        transform = without_negligible(whole, columns, heavy, step)
+        whole = LinearTransform.fit([columns], heavy, columns.shape[1], bits, metric)
+        transform = without_negligible(whole, step)
     values = warp(kind, transform, columns)
     if kind is GroupKind.SCALE:
         centre = np.full(values.shape[1], np.median(values), np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes.exact import Exceptions
+from csgs_codec.attributes.transform import Blocks
 from csgs_codec.container.attachments import Attachment
 from csgs_codec.container.manifest import DTYPES
 from csgs_codec.container.objects import ObjectTable
@@ -212,12 +213,16 @@ def _stand_ins(scene: Scene, groups: tuple[Group, ...]) -> tuple[Scene, Exceptio
     return Scene(columns, scene.layout, scene.elements), exceptions
 
 
-def sentinel_labels(values: NDArray[np.float64]) -> NDArray[np.int64] | None:
+def sentinel_labels(blocks: Blocks) -> NDArray[np.int64] | None:
     """Label of each row: -2 normal, or the sentinel value (-1 or 0) that fills the whole row.
 
-    Returns None when no row is a sentinel.
+    Rows come in blocks of shape (rows, columns). Returns None when no row is a sentinel.
     """
-    labels = np.full(len(values), ORDINARY, np.int64)
-    for sentinel in SENTINEL_VALUES:
-        labels[(values == sentinel).all(axis=1)] = sentinel
+    parts = []
+    for values in blocks:
+        part = np.full(len(values), ORDINARY, np.int64)
+        for sentinel in SENTINEL_VALUES:
+            part[(values == sentinel).all(axis=1)] = sentinel
+        parts.append(part)
+    labels = np.concatenate(parts)
     return labels if (labels != ORDINARY).any() else None

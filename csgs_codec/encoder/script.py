@@ -152,7 +152,7 @@ class _Planner:
             group, self._scene, self._appearance, self._codings, self._options.fineness
         )
         heard = np.ones(self._scene.count, np.bool_)
-        coding = self._bounds.tighten(group, coding, self._scene.stack(group.columns), heard)
+        coding = self._bounds.tighten(group, coding, self._scene, heard)
         self._codings[kind] = coding
         return Planned(kind, group.name, group.columns, coding)
 
@@ -170,31 +170,30 @@ class _Planner:
         """
         planned = []
         for group in groups:
-            features = self._scene.stack(group.columns)
-            sentinels = sentinel_labels(features)
-            heard, silent = np.ones(len(features), np.bool_), None
+            sentinels = sentinel_labels(self._scene.blocks(group.columns))
+            heard, silent = np.ones(self._scene.count, np.bool_), None
             if sentinels is not None:
                 name = f"{group.name} sentinels"
                 planned.append(Planned(GroupKind.SENTINEL, name, labels=sentinels))
                 silent = sentinels != ORDINARY
                 heard = heard if silent.all() else ~silent
-            planned += self._meaning(group, features, heard, silent)
+            planned += self._meaning(group, heard, silent)
         return planned
 
     def _meaning(
         self,
         group: Group,
-        features: NDArray[np.float64],
         heard: NDArray[np.bool_],
         silent: NDArray[np.bool_] | None,
     ) -> list[Planned]:
         self._check_width(group)
-        meaning = judge(features[heard], self._options.semantic_metric)
-        whole = replace(meaning, octaves=np.zeros(len(features)))
+        features = self._scene.blocks(group.columns, np.flatnonzero(heard))
+        meaning = judge(features, self._options.semantic_metric)
+        whole = replace(meaning, octaves=np.zeros(len(heard)))
         whole.octaves[heard] = meaning.octaves
         factor = self._options.semantic_factor
-        coding = feature_coding(features[heard], meaning, factor, meaning.uneven)
-        coding = self._bounds.tighten(group, coding, features, heard)
+        coding = feature_coding(features, meaning, factor, meaning.uneven)
+        coding = self._bounds.tighten(group, coding, self._scene, heard)
         planned = []
         if meaning.uneven:
             name, signal = f"{group.name} precision", whole.signal

@@ -185,14 +185,20 @@ def _to_scene(data: PlyData, path: str) -> Scene:
 
 
 def _header(stream: BinaryIO) -> list[list[str]]:
+    """Words of each line of a header; the stream is left behind it.
+
+    Lines must end where plyfile ends them, or it reads a header that was not checked: as the first
+    one does, so that another kind of line end is part of a line.
+    """
     text = stream.read(_HEADER_LIMIT)
-    if not text.startswith(b"ply"):
-        raise PlyError("not a PLY file (it does not start with 'ply')")
-    end = re.search(rb"[\r\n]end_header\b", text)
-    if end is None:
+    start = re.match(rb"ply(\r\n|\r|\n)", text)
+    if start is None:
+        raise PlyError("not a PLY file (it does not start with a line 'ply')")
+    end = text.find(start[1] + b"end_header" + start[1])
+    if end < 0:
         raise PlyError("PLY header has no 'end_header'")
-    stream.seek(end.start())
-    lines = text[: end.start()].splitlines()
+    lines = text[:end].split(start[1])
+    stream.seek(end + len(b"end_header") + 2 * len(start[1]))
     return [line.decode("ascii", "replace").split() for line in lines]
 
 

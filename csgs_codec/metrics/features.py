@@ -7,7 +7,7 @@ here" and must stay one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from csgs_codec.semantics.heads import Head
 F64 = NDArray[np.float64]
 Rows = NDArray[np.floating]
 
-_ROWS = 65536
+_BLOCK_VALUES = 1 << 20
 _FIELDS = 6
 _TAIL = 0.95
 
@@ -83,7 +83,29 @@ def compare_features(
     """
     if original.shape != decoded.shape or original.ndim != 2:
         raise UsageError(f"features of shapes {original.shape} and {decoded.shape}")
-    blocks = ((original[b], decoded[b]) for b in _blocks(len(original)))
+    blocks = ((original[b], decoded[b]) for b in _blocks(*original.shape))
+    return compare_blocks(blocks, head, weights)
+
+
+def compare_blocks(
+    blocks: Iterable[tuple[Rows, Rows]],
+    head: Head | None = None,
+    weights: NDArray[np.floating] | None = None,
+) -> FeatureScore:
+    """Do what :func:`compare_features` does with rows that come block after block.
+
+    Parameters
+    ----------
+    blocks : iterable of pairs of ndarray, shape (rows, width)
+        Original and decoded rows.
+    head, weights
+        As there.
+
+    Raises
+    ------
+    UsageError
+        The head takes features of another width.
+    """
     return _score(_by_row(blocks, head), head, weights)
 
 
@@ -126,10 +148,10 @@ def describe_semantics(
             continue
         head = head_for(group, heads)
         blocks = (
-            (original.select(b).stack(names), decoded.select(b).stack(names))
-            for b in _blocks(original.count)
+            (original.part(b, names), decoded.part(b, names))
+            for b in _blocks(original.count, len(names))
         )
-        found[group.name] = _score(_by_row(blocks, head), head, weights)
+        found[group.name] = compare_blocks(blocks, head, weights)
     return found
 
 
@@ -140,11 +162,12 @@ def head_for(group: Group, heads: Head | Mapping[str, Head] | None) -> Head | No
     return None if heads is None else heads.get(group.name)
 
 
-def _blocks(rows: int) -> list[slice]:
-    return [slice(begin, min(begin + _ROWS, rows)) for begin in range(0, rows, _ROWS)]
+def _blocks(rows: int, width: int) -> list[slice]:
+    height = max(1, _BLOCK_VALUES // max(width, 1))
+    return [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
 
 
-def _by_row(blocks: Iterator[tuple[Rows, Rows]], head: Head | None) -> F64:
+def _by_row(blocks: Iterable[tuple[Rows, Rows]], head: Head | None) -> F64:
     """Magnitudes of both, angle, class kept, both margins; shape (n, 6)."""
     parts = [np.zeros((0, _FIELDS))]
     for before, after in blocks:

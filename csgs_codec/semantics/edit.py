@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from csgs_codec.errors import UsageError
 from csgs_codec.scene import Column, Scene
 from csgs_codec.schema import Role, assign_roles
+from csgs_codec.semantics.catalogue import Catalogue
 from csgs_codec.semantics.grammar import numbers_of, parse_selection
-from csgs_codec.semantics.select import Meaning, Selection
+from csgs_codec.semantics.select import Selection
 
 Bools = NDArray[np.bool_]
 
@@ -113,7 +114,7 @@ class Edit:
     selection: Selection
     change: Change
 
-    def apply(self, scene: Scene, meaning: Meaning, notes: list[str]) -> tuple[Scene, int]:
+    def apply(self, scene: Scene, catalogue: Catalogue, notes: list[str]) -> tuple[Scene, int]:
         """Change a scene; also return how many rows were chosen.
 
         Raises
@@ -121,7 +122,7 @@ class Edit:
         UsageError, UnsupportedError
             See :meth:`Selection.mask` and the changes.
         """
-        chosen = self.selection.mask(scene, scene.count, meaning, notes)
+        chosen = self.selection.mask(scene, scene.count, catalogue, notes)
         return self.change.apply(scene, chosen), int(chosen.sum())
 
 

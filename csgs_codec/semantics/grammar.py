@@ -12,22 +12,20 @@ from numpy.typing import NDArray
 from csgs_codec.errors import UsageError
 from csgs_codec.io.arrays import read_npy
 from csgs_codec.semantics.select import (
-    DEFAULT_THRESHOLD,
     OPERATORS,
     All,
-    Clicked,
     Compared,
     Ids,
     Named,
     Not,
     OfClass,
     Selection,
-    Similar,
     Term,
     Within,
 )
+from csgs_codec.semantics.similar import DEFAULT_THRESHOLD, Clicked, Like, Similar
 
-_KEYED = re.compile(r"(id|name|class|box|vector)\s*=(?!=)\s*(.*)", re.DOTALL)
+_KEYED = re.compile(r"(id|name|class|box|vector|like)\s*=(?!=)\s*(.*)", re.DOTALL)
 _COMPARED = re.compile(rf"(.+?)\s*({'|'.join(OPERATORS)})\s*(\S+)")
 
 
@@ -41,6 +39,7 @@ def parse_selection(text: str) -> Selection:
     ``class=K``               class of the head, by number or name
     ``box=x0,y0,z0,x1,y1,z1``
     ``vector=FILE.npy@T``     cosine of at least T; 0.8 by default
+    ``like=ROW@T``            cosine with the features of a row, counted from 0
     ``PROPERTY==NUMBER``      or ``!= <= >= < >``
     ========================  =========================================================
 
@@ -121,6 +120,20 @@ def vector_term(text: str, threshold: float | None = None) -> Similar:
     return Similar(read_vector(Path(path)), DEFAULT_THRESHOLD if wanted is None else wanted)
 
 
+def like_term(text: str, threshold: float | None = None) -> Like:
+    """Read ``ROW[@T]``.
+
+    Raises
+    ------
+    UsageError
+    """
+    row, _, ending = text.partition("@")
+    if not row.strip().isdecimal():
+        raise UsageError(f"{row!r} is not the number of a row")
+    wanted = _number(ending) if ending else threshold
+    return Like(int(row), DEFAULT_THRESHOLD if wanted is None else wanted)
+
+
 def click_term(text: str, threshold: float | None = None) -> Clicked:
     """Read ``CAMERAS:VIEW:x,y``; VIEW is a name or a number from 0.
 
@@ -195,4 +208,5 @@ _READERS: dict[str, Callable[[str], Term]] = {
     "class": OfClass,
     "box": box_term,
     "vector": vector_term,
+    "like": like_term,
 }

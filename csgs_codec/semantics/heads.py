@@ -128,9 +128,9 @@ def _first(
 
 def _check_size(data: bytes) -> None:
     """Refuse a container that would inflate to more than attachments may."""
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return
     try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            return
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             size = sum(entry.file_size for entry in opened.infolist())
     except Exception as error:  # struct, zipfile and the codecs have errors of their own

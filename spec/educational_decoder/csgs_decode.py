@@ -1492,7 +1492,7 @@ def parse_elements(data):
     for line in lines[2:]:
         words = line.split()
         if words[:1] in (["comment"], ["obj_info"]):
-            if elements:
+            if elements and words[0] == "comment":
                 elements[-1].comments.append(line)
         elif len(words) == 3 and words[0] == "element":
             corrupt_if(not re.fullmatch("[0-9]{1,18}", words[2]), "ELEMENTS: a count")

@@ -207,6 +207,15 @@ def test_selections_are_written(run: Run, csgs: Path, scene: Scene) -> None:
     assert result.exit_code == ExitCode.OK
 
 
+def test_alike(run: Run, csgs: Path) -> None:
+    result = run("csgs-select", csgs, "--like", 3, "--threshold", "0.9", "-o", "mask.npy")
+    assert result.exit_code == ExitCode.OK and "cosine at" in result.stderr
+    mask = np.load("mask.npy")
+    assert mask[3] and not mask.all()
+    result = run("csgs-select", csgs, "--like", 3, "-o", "mask.npy", "--force")
+    assert np.load("mask.npy").sum() >= mask.sum()
+
+
 def test_an_object_as_a_file(run: Run, csgs: Path, scene: Scene) -> None:
     result = run("csgs-select", csgs, "--id", "1,2", "-o", "object.csgs")
     assert result.exit_code == ExitCode.OK and "second generation" in result.stderr
@@ -239,6 +248,8 @@ def test_nothing_selected(run: Run, csgs: Path) -> None:
         ["--name", "lamp", "-o", "mask.npy"],
         ["--class", "7", "-o", "mask.npy"],
         ["--vector", "missing.npy", "-o", "mask.npy"],
+        ["--like", "50", "-o", "mask.npy"],
+        ["--like", "first", "-o", "mask.npy"],
         ["--click", "missing.json:0:1,1", "-o", "mask.npy"],
         ["--box", "1,2", "-o", "mask.npy"],
         ["--where", "label", "-o", "mask.npy"],

@@ -23,16 +23,16 @@ from tests.fuzz.worker import case
 
 SHARES: tuple[tuple[str, str, float], ...] = (
     ("decode", "numba", 0.08),
-    ("decode", "checked", 0.03),
-    ("partial", "numba", 0.04),
-    ("partial", "numpy", 0.01),
-    ("partial", "checked", 0.01),
-    ("parse", "numba", 0.10),
-    ("streams", "numba", 0.34),
+    ("decode", "checked", 0.015),
+    ("partial", "numba", 0.02),
+    ("partial", "numpy", 0.005),
+    ("partial", "checked", 0.005),
+    ("parse", "numba", 0.06),
+    ("streams", "numba", 0.58),
     ("streams", "checked", 0.10),
-    ("ply", "numba", 0.24),
-    ("sidecars", "numba", 0.03),
-    ("heads", "numba", 0.02),
+    ("ply", "numba", 0.10),
+    ("sidecars", "numba", 0.02),
+    ("heads", "numba", 0.015),
 )
 SILENT = ("SilentSuccess",)
 HANGS = ("hang",)

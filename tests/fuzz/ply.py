@@ -35,10 +35,20 @@ def mutate_ply(random: Random, files: list[bytes]) -> bytes:
             lines = _mutate_lines(random, lines, random.choice(files))
         ending = b"\n" if random.random() < 0.9 else random.choice((b"\r\n", b"\r", b"\n\n"))
         head = ending.join(lines) + ending
+        if random.random() < 0.1:
+            head = _other_ends(random, head)
     if chance > 0.65:
         text = b"format ascii" in head
         body = _mutate_text(random, body) if text else mutate_bytes(random, body)
     return head + body
+
+
+def _other_ends(random: Random, head: bytes) -> bytes:
+    """End one line as no other, perhaps before a word that matters."""
+    at = random.choice([n for n, byte in enumerate(head) if byte in b"\r\n"])
+    ending = random.choice((b"\n", b"\r", b"\r\n", b"\n\r", b"\x0b", b"\x1c", b"\x85"))
+    word = random.choice((b"", b"", b"end_header", b"end_header\n", b" end_header"))
+    return head[:at] + ending + word + head[at + random.randrange(2) :]
 
 
 def _mutate_lines(random: Random, lines: list[bytes], other: bytes) -> list[bytes]:

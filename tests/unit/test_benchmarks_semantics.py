@@ -16,7 +16,7 @@ pytest.importorskip("zstandard")
 pytest.importorskip("PIL")
 
 import semantics
-from sem_bench import coders, curve, ours
+from sem_bench import coders, curve, ours, wide
 from sem_bench.curve import Made, Point, Results
 from sem_bench.scene import Subject
 
@@ -161,6 +161,36 @@ class TestCurve:
         write_ply(folder / "scene.ply", inria(20, 0))
         failed = run("--curve", folder, "--output", tmp_path)
         assert failed.exit_code == 1 and "no semantic features" in failed.output
+
+
+class TestWide:
+    def test_wide_features_are_measured_beside_the_curves(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        (out / "figures").mkdir(parents=True)
+        made = Made("other", 10, "f", "c", "a")
+        point = Point("other", curve.ORIGINAL, "", 1.0, 2.0, 3.0, 0.1, None, None, None)
+        Results().merged(made, [point]).save(out / "figures" / "semantics_points.json")
+        result = run("--wide", folder, "--width", 40, "--output", out)
+        assert result.exit_code == 0, result.output
+        found = Results.load(out / "figures" / "semantics_points.json")
+        assert found.scenes() == ["other"] and len(found.wide) == 4
+        coarse, _, fine, classes = found.wide
+        assert coarse.bits < fine.bits and coarse.angle_mean > fine.angle_mean
+        assert classes.argmax is not None and classes.argmax > 0.9
+        for one in found.wide:
+            assert (one.scene, one.width, one.gaussians) == ("toy", 40, 400)
+            assert one.peak > one.imported > 0 and one.columns > 4 * 40 * 400
+        assert "## Wide features" in (out / "SEMANTICS.md").read_text()
+
+    def test_the_head_fits_the_wider_features(self, folder: Path) -> None:
+        subject = Subject(folder)
+        scene, head = wide.expanded(subject, 64, 0.0)
+        assert head is not None and subject.head is not None
+        features = scene.stack(tuple(f"semantic_{i}" for i in range(64)))
+        assert (head.labels(features) == subject.head.labels(subject.features)).mean() > 0.99
+        assert "obj_dc_0" not in scene.columns and "opacity" in scene.columns
 
 
 class TestVocabulary:

@@ -30,7 +30,7 @@ def make_coding(kind: GroupKind, columns: np.ndarray) -> GroupCoding:
     transform = None
     channels = {GroupKind.ROTATION: 3}.get(kind, columns.shape[1])
     if kind in TRANSFORMED_KINDS:
-        transform = LinearTransform.fit(columns, np.ones(len(columns)), channels, 10)
+        transform = LinearTransform.fit([columns], np.ones(len(columns)), channels, 10)
     centre = np.linspace(-0.5, 0.5, channels).astype(np.float32)
     return GroupCoding(kind, 0.01, centre, StepRule(5, (1, -2, 3, -4, 5, -6), 6, -3, 2), transform)
 
@@ -152,7 +152,7 @@ def test_small_chart_errors_are_small_angles() -> None:
 
 def test_transform_inverts_and_sorts_by_energy() -> None:
     columns = smooth(cloud(400)[0], 6, 54) * np.array([9, 5, 3, 1, 0.5, 0.1]) + 4
-    transform = LinearTransform.fit(columns, np.ones(400), 6, 14)
+    transform = LinearTransform.fit([columns], np.ones(400), 6, 14)
     components = transform.forward(columns)
     assert transform.inverse(components) == pytest.approx(columns, abs=1e-6)
     assert (np.diff(components.var(axis=0)) <= 1e-3).all()
@@ -162,7 +162,7 @@ def test_transform_inverts_and_sorts_by_energy() -> None:
 def test_transform_keeps_most_with_few_components() -> None:
     base = smooth(cloud(400)[0], 2, 55, noise=0)
     columns = base @ np.random.default_rng(56).normal(size=(2, 24))
-    transform = LinearTransform.fit(columns, np.ones(400), 2, 12)
+    transform = LinearTransform.fit([columns], np.ones(400), 2, 12)
     found = transform.inverse(transform.forward(columns))
     assert np.abs(found - columns).max() < 0.02 * np.abs(columns).max()
 
@@ -171,7 +171,7 @@ def test_weights_decide_what_a_transform_keeps() -> None:
     columns = np.array([[1.0, 0]] * 50 + [[-1.0, 0]] * 50 + [[0, 1.0]] * 50 + [[0, -1.0]] * 50)
     for first in (0, 1):
         weights = np.where(np.abs(columns[:, first]) > 0, 1.0, 0.01)
-        basis = LinearTransform.fit(columns, weights, 1, 10).basis_q[0]
+        basis = LinearTransform.fit([columns], weights, 1, 10).basis_q[0]
         assert abs(basis[first]) == 1024
         assert abs(basis[1 - first]) <= 1
 
@@ -183,7 +183,7 @@ def test_transform_survives_writing(rows: int, columns: int, bits: int) -> None:
         GroupKind.SH,
         1.0,
         np.zeros(rows, np.float32),
-        transform=LinearTransform.fit(values, np.ones(100), rows, bits),
+        transform=LinearTransform.fit([values], np.ones(100), rows, bits),
     )
     fields = FieldReader(coding.write(), "GRUP")
     found = GroupCoding.read(fields, GroupKind.SH, rows, columns).transform

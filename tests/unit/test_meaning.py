@@ -103,15 +103,15 @@ def test_errors_of_a_head_are_those_of_differences_of_logits() -> None:
     """What is added to all logits alike costs next to nothing."""
     _, features, head = clusters()
     shifted = Head(head.weight + np.arange(WIDTH), head.bias)
-    metric, same = judge(features, head).metric, judge(features, shifted).metric
+    metric, same = judge([features], head).metric, judge([features], shifted).metric
     assert metric is not None
     assert same is not None
     np.testing.assert_allclose(metric, same, atol=1e-9)
-    assert judge(features, Head(np.ones((3, WIDTH + 1)), np.zeros(3))).metric is None
+    assert judge([features], Head(np.ones((3, WIDTH + 1)), np.zeros(3))).metric is None
 
 
 def test_components_that_do_not_matter_are_not_coded() -> None:
     rng = np.random.default_rng(3)
     features = rng.normal(0, 1, (500, 2)) @ rng.normal(0, 1, (2, 40))
-    meaning = judge(features, "cosine")
-    assert feature_coding(features, meaning, 1.0, False).channels == 2
+    meaning = judge([features], "cosine")
+    assert feature_coding([features], meaning, 1.0, False).channels == 2

@@ -21,9 +21,11 @@ from csgs_codec import (
 )
 from csgs_codec.encoder.objects import read_names
 from csgs_codec.render.cameras import make_camera
+from csgs_codec.semantics.catalogue import Catalogue
 from csgs_codec.semantics.grammar import click_term, parse_selection, vector_term
 from csgs_codec.semantics.grow import grow
-from csgs_codec.semantics.select import Clicked, Meaning, Selection, Similar
+from csgs_codec.semantics.select import Selection
+from csgs_codec.semantics.similar import Clicked, Like, Similar
 from tests.scenes import inria, smooth, with_labels, with_semantics
 
 NAMES = {"0": "Floor", "1": "chair", "2": "chair", "3": "floor"}
@@ -117,11 +119,11 @@ def test_heads_that_are_not_clear() -> None:
     columns = tuple(f"obj_dc_{i}" for i in range(16))
     both = {"a.npz": head_bytes(), "b.npz": head_bytes()}
     for attachments, said in (({}, "no head fits"), (both, r"several heads .*a\.npz, b\.npz")):
-        meaning = Meaning(columns, semantic={"obj_dc": columns}, attachments=attachments)
+        catalogue = Catalogue(columns, semantic={"obj_dc": columns}, attachments=attachments)
         with pytest.raises(UsageError, match=said):
-            _ = meaning.found_head
-    meaning = Meaning(columns, semantic={"obj_dc": columns}, attachments=both, head="b.npz")
-    assert meaning.found_head.classes == 3
+            _ = catalogue.found_head
+    catalogue = Catalogue(columns, semantic={"obj_dc": columns}, attachments=both, head="b.npz")
+    assert catalogue.found_head.classes == 3
 
 
 def test_vectors(data: bytes, scene: Scene, tmp_path: Path) -> None:
@@ -147,12 +149,47 @@ def test_vectors(data: bytes, scene: Scene, tmp_path: Path) -> None:
         vector_term(str(tmp_path / "missing.npy"))
 
 
+def test_like_a_row(data: bytes, scene: Scene) -> None:
+    features = scene.stack(tuple(f"obj_dc_{i}" for i in range(16)))
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    for row, threshold in ((0, 0.5), (17, 0.9), (119, 0.9)):
+        found = chosen(data, f"like={row}@{threshold}")
+        assert (found == (unit @ unit[row] >= threshold)).all() and found[row]
+    assert (chosen(data, "like=17") == (unit @ unit[17] >= 0.8)).all()
+    assert 1 < chosen(data, "like=17@0.9").sum() < len(scene.columns["x"])
+    with pytest.raises(UsageError, match="no row 120 among 120"):
+        chosen(data, "like=120")
+    for text in ("like=-1", "like=a", "like=1.5", "like=1@x", "like="):
+        with pytest.raises(UsageError):
+            parse_selection(text)
+
+
+def test_rows_are_numbered_as_they_are_decoded() -> None:
+    """Whether the file keeps the order of the PLY or not."""
+    scene = labelled()
+    for order in ("keep", "any"):
+        file = encode(scene, EncodeOptions(look=False, order=order)).data  # type: ignore[arg-type]
+        back = decode(file).stack(tuple(f"obj_dc_{i}" for i in range(16)))
+        unit = back / np.linalg.norm(back, axis=1, keepdims=True)
+        assert (chosen(file, "like=5@0.9") == (unit @ unit[5] >= 0.9)).all()
+
+
+def test_a_row_without_features_is_refused() -> None:
+    values = np.array([[0, 0], [1, 0], [np.nan, 1]], np.float32)
+    scene = Scene(dict(zip(("s_0", "s_1"), values.T.copy(), strict=True)))
+    catalogue = Catalogue(("s_0", "s_1"), semantic={"s": ("s_0", "s_1")})
+    for row in (0, 2):
+        with pytest.raises(UsageError, match=f"row {row} has no features"):
+            Like(row).mask(scene, 3, catalogue, [])
+    assert Like(1).mask(scene, 3, catalogue, []).tolist() == [False, True, False]
+
+
 def test_rows_without_features_are_like_nothing() -> None:
     columns = ("s_0", "s_1")
     values = np.array([[0, 0], [1, 0], [np.nan, 1], [-1, 0]], np.float32)
     scene = Scene(dict(zip(columns, values.T.copy(), strict=True)))
-    meaning = Meaning(columns, semantic={"s": columns})
-    mask = Similar(np.array([1, 0], np.float32), -0.5).mask(scene, 4, meaning, [])
+    catalogue = Catalogue(columns, semantic={"s": columns})
+    mask = Similar(np.array([1, 0], np.float32), -0.5).mask(scene, 4, catalogue, [])
     assert mask.tolist() == [False, True, False, False]
 
 

@@ -17,14 +17,15 @@ export class GroupCoding {
    * @param {import('./fields.js').FieldReader} fields
    * @param {import('./head.js').Group} group
    * @param {number} sentinel group, or `NO_SENTINEL`
+   * @param {import('./limits.js').ModelBudget} budget
    */
-  constructor(fields, { kind, channels, columns }, sentinel) {
+  constructor(fields, { kind, channels, columns }, sentinel, budget) {
     this.sentinel = sentinel;
     this.step = fields.f64();
     fields.require(this.step > 0, 'the step is not positive');
     this.centre = fields.list(channels, () => fields.f32());
     this.rule = new StepRule(fields, -CLASS_MAX, CLASS_MAX);
-    this.transform = isTransformed(kind) ? new Transform(fields, channels, columns) : null;
+    this.transform = isTransformed(kind) ? new Transform(fields, channels, columns, budget) : null;
   }
 }
 
@@ -34,6 +35,7 @@ class Transform {
     /** @type {import('./fields.js').FieldReader} */ fields,
     /** @type {number} */ channels,
     /** @type {number} */ columns,
+    /** @type {import('./limits.js').ModelBudget} */ budget,
   ) {
     fields.u16('components', channels, channels);
     fields.u16('columns', columns, columns);
@@ -41,6 +43,7 @@ class Transform {
     const index = fields.u8('scale_index', 1, 63);
     this.mean = fields.list(columns, () => fields.f32());
     const count = channels * columns;
+    budget.take(count);
     const integers = readSideStream(fields.blob(), new Uint8Array(count).fill(index));
     /** `basis[c][m] / 2^bits`. */
     this.basis = integers.map((integer) => integer / 2 ** bits);
@@ -86,8 +89,9 @@ export class LabelCoding {
  * @param {import('./head.js').Head} head
  * @param {import('./schema.js').Schema} schema
  * @param {Coding[]} codings read so far, by group
+ * @param {import('./limits.js').ModelBudget} budget
  */
-export function readCoding(fields, head, schema, codings) {
+export function readCoding(fields, head, schema, codings, budget) {
   const number = fields.u8('group', 0, head.groups.length - 1);
   fields.require(codings[number] === undefined, `group ${number} is described twice`);
   const group = head.groups[number];
@@ -103,7 +107,7 @@ export function readCoding(fields, head, schema, codings) {
       sentinel === NO_SENTINEL || (sentinel < number && codings[sentinel] instanceof LabelCoding),
       `group ${sentinel} is no sentinel group that is known`,
     );
-    codings[number] = new GroupCoding(fields, group, sentinel);
+    codings[number] = new GroupCoding(fields, group, sentinel, budget);
   }
   fields.finish();
 }

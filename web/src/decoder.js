@@ -12,7 +12,7 @@ import { Forwards } from './wasm_forward.js';
 import { Head } from './head.js';
 import { Kind, isResidual } from './kinds.js';
 import { checkLevels, readLevels } from './levels.js';
-import { DEFAULT_LIMITS } from './limits.js';
+import { DEFAULT_LIMITS, ModelBudget } from './limits.js';
 import { readNetwork } from './network.js';
 import { readObjects } from './objects.js';
 import { ByteQueue } from './queue.js';
@@ -57,6 +57,7 @@ export class Decoder {
   /** @type {Tile[]} */
   #tiles = [];
   #makers;
+  #budget;
   #attachments = new Attachments();
 
   /** @param {DecoderOptions} [options] */
@@ -67,6 +68,7 @@ export class Decoder {
     this.simd = simd;
     this.#makers = new Forwards(simd);
     this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#budget = new ModelBudget(this.limits);
     /** Levels that are complete. */
     this.complete = 0;
     /** Digests of the complete levels, where they were verified. @type {Uint8Array[]} */
@@ -248,9 +250,9 @@ export class Decoder {
   #acceptBody(/** @type {string} */ type, /** @type {FieldReader} */ fields) {
     const { head, schema } = this.#known;
     if (type === 'GRUP') {
-      readCoding(fields, head, schema, this.#codings);
+      readCoding(fields, head, schema, this.#codings, this.#budget);
     } else if (type === 'NETW') {
-      const group = readNetwork(fields, head, this.#codings, this.#networks);
+      const group = readNetwork(fields, head, this.#codings, this.#networks, this.#budget);
       this.#forwards[group] = this.#makers.create(this.#networks[group], BATCH);
     } else if (type === 'DATA') {
       this.#acceptData(fields);

@@ -39,11 +39,17 @@ for (const [spelling, type] of [
 
 /**
  * @param {Uint8Array} file
- * @param {number} limit most rows of an element
+ * @param {import('./limits.js').Limits} limits
  * @returns {Element[]}
  */
-export function parseElements(file, limit) {
+export function parseElements(file, limits) {
   const { elements, end } = parseHeader(file);
+  let listRows = 0;
+  for (const { count, properties } of elements) {
+    if (count > limits.gaussians) throw new LimitError(`an element of ${count} rows exceeds the limit`);
+    listRows += count * properties.filter(({ length }) => length !== null).length;
+  }
+  if (listRows > limits.listRows) throw new LimitError(`${listRows} lists exceed the limit`);
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   let at = end;
   const value = (/** @type {import('./properties.js').TypeName} */ type) => {
@@ -53,7 +59,6 @@ export function parseElements(file, limit) {
     return /** @type {any} */ (view)[get](at - size, true);
   };
   for (const { count, properties, rows } of elements) {
-    if (count > limit) throw new LimitError(`an element of ${count} rows exceeds the limit`);
     require(properties.length > 0 || count <= MAX_EMPTY_ROWS, 'an element of the PLY has rows of nothing');
     for (let row = 0; row < count; row++) {
       rows.push(
@@ -86,7 +91,7 @@ function parseHeader(/** @type {Uint8Array} */ file) {
   for (let text = line(); text !== 'end_header'; text = line()) {
     const [word, ...rest] = text.split(' ');
     if (word === 'comment' || word === 'obj_info') {
-      elements.at(-1)?.comments.push(text);
+      if (word === 'comment') elements.at(-1)?.comments.push(text);
     } else if (word === 'element') {
       const [name, count] = rest;
       require(rest.length === 2 && /^\d+$/.test(count), 'an element of the PLY has no count');

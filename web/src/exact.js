@@ -92,7 +92,7 @@ export class ExactData {
     fields.require(this.schema.elements, 'the elements are not announced');
     const size = Number(fields.u64());
     if (size > this.limits.elementBytes) throw new LimitError(`${size} bytes of elements exceed the limit`);
-    this.elements = parseElements(inflate(fields.rest(), size), this.limits.gaussians);
+    this.elements = parseElements(inflate(fields.rest(), size), this.limits);
   }
 
   #readExceptions(/** @type {import('./fields.js').FieldReader} */ fields) {

@@ -30,8 +30,9 @@ export class Network {
    * @param {import('./fields.js').FieldReader} fields behind the group
    * @param {import('./head.js').Head} head
    * @param {number} group
+   * @param {import('./limits.js').ModelBudget} budget
    */
-  constructor(fields, head, group) {
+  constructor(fields, head, group, budget) {
     const { channels } = head.groups[group];
     this.octaves = fields.u8('octaves', 0, 12);
     this.layerInputs = fields.u8('layer_inputs', 0, 16);
@@ -53,7 +54,7 @@ export class Network {
     this.layers = [];
     let inputs = this.inputs;
     for (const outputs of [...widths, 2 * channels]) {
-      this.layers.push(readLayer(fields, inputs, outputs));
+      this.layers.push(readLayer(fields, inputs, outputs, budget));
       inputs = outputs;
     }
     fields.finish();
@@ -89,14 +90,15 @@ export class Network {
  * @param {import('./head.js').Head} head
  * @param {import('./codings.js').Coding[]} codings by group
  * @param {Network[]} networks read so far, by group
+ * @param {import('./limits.js').ModelBudget} budget
  * @returns {number} the group
  */
-export function readNetwork(fields, head, codings, networks) {
+export function readNetwork(fields, head, codings, networks, budget) {
   const group = fields.u8('group', 0, head.groups.length - 1);
   fields.require(isResidual(head.groups[group].kind), `group ${group} needs no network`);
   fields.require(codings[group] instanceof GroupCoding, `group ${group} is not described yet`);
   fields.require(networks[group] === undefined, `group ${group} has a network already`);
-  networks[group] = new Network(fields, head, group);
+  networks[group] = new Network(fields, head, group, budget);
   return group;
 }
 
@@ -118,10 +120,12 @@ function readLayer(
   /** @type {import('./fields.js').FieldReader} */ fields,
   /** @type {number} */ inputs,
   /** @type {number} */ outputs,
+  /** @type {import('./limits.js').ModelBudget} */ budget,
 ) {
   const shift = fields.u8('shift', 1, 16);
   const biasIndex = fields.u8('bias_index', 1, 63);
   fields.require(inputs * outputs <= MAX_WEIGHTS, 'a layer has too many weights');
+  budget.take(inputs * outputs);
   const steps = readSideStream(fields.blob(), new Uint8Array(inputs).fill(START_INDEX));
   const indices = new Uint8Array(inputs * outputs);
   let index = START_INDEX;

@@ -3,7 +3,7 @@ import { inflate } from './inflate.js';
 import { Kind, isResidual } from './kinds.js';
 import { TYPES, fits, isFloat } from './properties.js';
 
-const TEXT_BYTES = 2 ** 26;
+const TEXT_BYTES = 2 ** 24;
 const MAX_PROPERTIES = 65536;
 const NAME = /^[\x21-\x7e]+$/;
 const HEADER_LINE = /^[\x00-\x09\x0b\x0c\x0e-\x7f]*$/;
@@ -80,6 +80,7 @@ export class Schema {
       check(columns.every((name) => isFloat(this.type(name))), 'types');
     });
 
+    check(json.elements !== undefined && json.original_order !== undefined, 'announcements');
     this.elements = json.elements === true;
     this.originalOrder = json.original_order === true;
     check(typeof json.encoder === 'string', 'texts');

@@ -114,6 +114,12 @@ test('Morton keys', () => {
   assert.deepEqual(cells.map(([cell]) => cell), [3, 0, 5]);
 });
 
+test('shifted key', () => {
+  const keys = new Uint32Array(2);
+  new MortonBox([2, 1, 3]).packShifted([3, 0, 5].map((cell) => Int32Array.of(cell)), 0, keys);
+  assert.deepEqual([...keys], [41, 0]);
+});
+
 test('keys of 63 bits survive both ways', () => {
   const box = new MortonBox([21, 21, 21]);
   const cells = [[1234567], [2097151], [7]].map((cell) => Int32Array.from(cell));
