@@ -587,8 +587,8 @@ class Chunks:
         data, at = self.data, self.at
         Place.section, Place.offset = "chunk", at
         kind = data[at : at + 4]
-        # A type with a byte that is not an ASCII letter is corrupt.
-        corrupt_if(kind and not (kind.isascii() and kind.isalpha()), "a chunk type is not letters")
+        # A type with a byte that is not an ASCII letter is corrupt, once its 4 bytes are there.
+        corrupt_if(len(kind) == 4 and not (kind.isascii() and kind.isalpha()), "a chunk type is not letters")
         if len(data) - at < 8:
             raise Truncated("the file ends within the header of a chunk")
         Place.section = kind.decode()
@@ -671,8 +671,6 @@ def read_HEAD(f):
     head.unit_shift = f.value("B", 0, 40)
     head.rounds = [f.value("B", 1, 8) for _ in range(head.layers)]
     groups = f.value("B")
-    # 4.2: corrupt if N > 0 and there are no groups, or if N = 0 and there are.
-    corrupt_if((N > 0) != (groups > 0), "groups without Gaussians, or Gaussians without groups")
     head.groups = []
     for g in range(groups):
         kind = f.value("B")
@@ -690,6 +688,8 @@ def read_HEAD(f):
             "a kind stands twice of which there is at most one group",
         )
         head.groups.append(Group(g, kind, C, M))
+    # 4.2: corrupt if N > 0 and there are no groups, or if N = 0 and there are.
+    corrupt_if((N > 0) != (groups > 0), "groups without Gaussians, or Gaussians without groups")
     # Behind the groups, N times the sum of all channels is compared with the limit.
     limit_if(N * sum(group.C for group in head.groups) > LIMIT_VALUES, "values")
     head.script = []
@@ -766,6 +766,7 @@ def read_SCHM(f, head):
         or not all(is_strings(p) and len(p) == 2 and p[1] in TYPES for p in properties),
         "schema: properties",
     )
+    corrupt_if(len(properties) > 65536, "schema: more than 65536 properties")
     schema.properties = [tuple(p) for p in properties]
     schema.types = types = dict(schema.properties)
     corrupt_if(len(types) != len(properties), "schema: a property is listed twice")
@@ -820,7 +821,8 @@ def read_SCHM(f, head):
         or not set(schema.exact) <= set(columns),
         "schema: exact",
     )
-    # Anything but true counts as false.
+    # They must be there, as all members but `exact`; anything but true counts as false.
+    corrupt_if(not {"elements", "original_order"} <= text.keys(), "schema: a member is missing")
     schema.elements = text.get("elements") is True
     schema.original_order = text.get("original_order") is True
     corrupt_if(not isinstance(text.get("encoder"), str), "schema: encoder")
