@@ -76,6 +76,9 @@ class EncodeOptions:
         the scene's id property.
     object_table : bool
         Whether the file says which ids there are, how often and where.
+    prune : float or 'auto', optional
+        Share of the Gaussians to remove, those that pictures miss least; ``'auto'`` removes as many
+        as pays at the wanted quality. The others are re-fitted. All are kept by default.
     """
 
     quality: float = 75.0
@@ -97,6 +100,7 @@ class EncodeOptions:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     objects: ObjectTable | None = None
     object_table: bool = True
+    prune: float | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -110,8 +114,19 @@ class EncodeOptions:
         if not self.look and (self.cameras is not None or self.psnr is not None):
             raise UnsupportedError("cameras and psnr need pictures, which were switched off")
         check_max_error(self.max_error, self.lossless)
+        self._check_prune()
         if self.objects is not None and not self.object_table:
             raise UsageError("object names were given, but the object table was switched off")
+
+    def _check_prune(self) -> None:
+        if self.prune is None:
+            return
+        if self.prune != "auto" and not 0 < self.prune < 1:
+            raise UnsupportedError(f"a share of {self.prune} is not between 0 and 1")
+        if not self.look:
+            raise UnsupportedError("pruning needs pictures, which were switched off")
+        if self.lossless or self.max_error:
+            raise UnsupportedError("pruning removes Gaussians; lossless and max_error keep them")
 
     @property
     def step_factor(self) -> float:
