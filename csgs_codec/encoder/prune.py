@@ -33,7 +33,7 @@ FITTING_PASSES = 4
 _ROUND_SHARE = 0.12
 _LEAST_SHARE = 0.01
 # A Gaussian is worth this many times the error that the file may have, for each of its Gaussians.
-_WORTH = 4.0
+_WORTH = 6.0
 _ERROR_OVER_PLANNED = 2.0
 _MOST_NAMED = 6
 _PICTURED = {Role.POSITION, Role.OPACITY, Role.SCALE, Role.ROTATION, Role.DC, Role.SH}
