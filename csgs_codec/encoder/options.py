@@ -81,6 +81,9 @@ class EncodeOptions:
     layer_ends : tuple of float, optional
         Share of the Gaussians that is there at the end of each layer, up to 1; chosen by default.
         ``(1.0,)`` makes a file whose first level has all Gaussians.
+    prune : float or 'auto', optional
+        Share of the Gaussians to remove, those that pictures miss least; ``'auto'`` removes as many
+        as pays at the wanted quality. The others are re-fitted. All are kept by default.
     """
 
     quality: float = 75.0
@@ -103,6 +106,7 @@ class EncodeOptions:
     objects: ObjectTable | None = None
     object_table: bool = True
     layer_ends: tuple[float, ...] | None = None
+    prune: float | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -118,8 +122,19 @@ class EncodeOptions:
         check_max_error(self.max_error, self.lossless)
         if self.layer_ends is not None:
             _check_layers(self.layer_ends)
+        self._check_prune()
         if self.objects is not None and not self.object_table:
             raise UsageError("object names were given, but the object table was switched off")
+
+    def _check_prune(self) -> None:
+        if self.prune is None:
+            return
+        if self.prune != "auto" and not 0 < self.prune < 1:
+            raise UnsupportedError(f"a share of {self.prune} is not between 0 and 1")
+        if not self.look:
+            raise UnsupportedError("pruning needs pictures, which were switched off")
+        if self.lossless or self.max_error:
+            raise UnsupportedError("pruning removes Gaussians; lossless and max_error keep them")
 
     @property
     def step_factor(self) -> float:
