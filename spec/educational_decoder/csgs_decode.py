@@ -588,7 +588,10 @@ class Chunks:
         Place.section, Place.offset = "chunk", at
         kind = data[at : at + 4]
         # A type with a byte that is not an ASCII letter is corrupt, once its 4 bytes are there.
-        corrupt_if(len(kind) == 4 and not (kind.isascii() and kind.isalpha()), "a chunk type is not letters")
+        corrupt_if(
+            len(kind) == 4 and not (kind.isascii() and kind.isalpha()),
+            "a chunk type is not letters",
+        )
         if len(data) - at < 8:
             raise Truncated("the file ends within the header of a chunk")
         Place.section = kind.decode()
