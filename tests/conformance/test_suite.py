@@ -29,11 +29,6 @@ ALTERNATES = {
     "elements-rows",
 }
 
-# what the educational decoder judges in another order, or not at all
-OTHERWISE = frozenset(
-    {"order-kind-none", "order-type-short", "schema-no-elements", "schema-no-original-order"}
-)
-
 
 def files_below(folder: Path) -> dict[str, bytes]:
     return {
@@ -68,12 +63,12 @@ def test_every_byte_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "FORBIDDEN.md").read_text() == (ROOT / "FORBIDDEN.md").read_text()
 
 
-def passes(command: str, feed: bool, known: frozenset[str] = frozenset()) -> None:
-    """All vectors pass, but for disagreements that are known."""
+def passes(command: str, feed: bool) -> None:
+    """All vectors pass."""
     suite = run.Suite(command, server=True, feed=feed)
     results = run.run_all(suite, run.select(VECTORS, ["full"], None))
-    assert {r.id: r.wrong for r in results if r.wrong and r.id not in known} == {}
-    assert {r.id for r in results if r.alternate} <= ALTERNATES | known
+    assert {r.id: r.wrong for r in results if r.wrong} == {}
+    assert {r.id for r in results if r.alternate} <= ALTERNATES
 
 
 @pytest.mark.parametrize("numba", ["0", "1"])
@@ -83,7 +78,7 @@ def test_production_passes(numba: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_educational_passes() -> None:
-    passes(EDUCATIONAL, feed=False, known=OTHERWISE)
+    passes(EDUCATIONAL, feed=False)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
