@@ -107,7 +107,7 @@ force_option = click.option("--force", is_flag=True, help="Replace an existing o
 head_option = click.option(
     "--head",
     metavar="FILE|NAME",
-    help="Linear head: an attachment or a file; the only attached one by default.",
+    help="Head or decoder: an attachment or a file; the only attached one that fits by default.",
 )
 group_option = click.option("--group", metavar="NAME", help="Semantic group, where several fit.")
 version_option = click.version_option(package_name="csgs_codec")

@@ -27,7 +27,7 @@ from csgs_codec.io.ply import write_ply
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.semantics import grammar
 from csgs_codec.semantics.select import Named, OfClass, Selection
-from csgs_codec.semantics.similar import DEFAULT_THRESHOLD
+from csgs_codec.semantics.similar import DEFAULT_RELEVANCY, DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from csgs_codec.semantics.select import Term
@@ -44,6 +44,9 @@ OUTPUTS = (".ply", ".npy", ".csgs")
 @click.option("--name", help="By name, from the object table.")
 @click.option("--class", "class_", metavar="K|NAME", help="By class, as the head tells it.")
 @click.option("--vector", metavar="FILE.npy", help="By cosine to a vector.")
+@click.option("--negatives", type=input_file, metavar="FILE.npy",
+              help="With --vector: how much more relevant it is than these vectors, a row each "
+              f"({DEFAULT_RELEVANCY}: than any of them), instead of the cosine.")  # fmt: skip
 @click.option("--like", metavar="ROW",
               help="By cosine to those of a row of the decoded PLY, from 0.")  # fmt: skip
 @click.option("--click", "clicked", metavar="CAMERAS:VIEW:x,y",
@@ -74,6 +77,7 @@ def main(
     name: str | None,
     class_: str | None,
     vector: str | None,
+    negatives: Path | None,
     like: str | None,
     clicked: str | None,
     box: str | None,
@@ -102,11 +106,13 @@ def main(
         raise click.UsageError("--property goes with --id")
     if threshold is not None and vector is None and like is None and clicked is None:
         raise click.UsageError("--threshold goes with --vector, --like or --click")
+    if negatives is not None and vector is None:
+        raise click.UsageError("--negatives goes with --vector")
     terms: list[Term] = []
     terms += [grammar.ids_term(ids, property_)] if ids is not None else []
     terms += [Named(name)] if name is not None else []
     terms += [OfClass(class_)] if class_ is not None else []
-    terms += [grammar.vector_term(vector, threshold)] if vector is not None else []
+    terms += [grammar.vector_term(vector, threshold, negatives)] if vector is not None else []
     terms += [grammar.like_term(like, threshold)] if like is not None else []
     terms += [grammar.click_term(clicked, threshold)] if clicked is not None else []
     terms += [grammar.box_term(box)] if box is not None else []

@@ -19,6 +19,7 @@ from csgs_codec.errors import LimitError, UnsupportedError, UsageError
 from csgs_codec.limits import DEFAULT_LIMITS
 
 F64 = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 HEAD_SUFFIXES = (".npz", ".safetensors", ".pth", ".pt")
 _WEIGHTS = ("weight", "W", "classifier.weight", "w")
@@ -57,6 +58,15 @@ class Head:
         """Logits, shape (n, width) -> (n, classes)."""
         return np.asarray(features, np.float64) @ self.weight.T + self.bias
 
+    @property
+    def dimensions(self) -> int:
+        """Width of what is decoded: of the logits."""
+        return self.classes
+
+    def decode(self, features: NDArray[np.floating]) -> F64:
+        """Logits, as vectors: the linear map from reduced features to those of a 2D model."""
+        return self.logits(features)
+
     def labels(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """Class of each row, shape (n, width) -> (n,)."""
         parts = [self.logits(features[at : at + _ROWS]) for at in range(0, len(features), _ROWS)]
@@ -90,7 +100,17 @@ def read_head(path: Path) -> Head:
 
 def head_from_bytes(name: str, data: bytes) -> Head:
     """Read a head from the bytes of a file called ``name``; pickled objects are never run."""
-    arrays = _arrays(Path(name).suffix.lower(), data)
+    return head_of(arrays_of(name, data))
+
+
+def head_of(arrays: Arrays) -> Head:
+    """The linear head among the arrays of a file.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
     weight = _first(arrays, _WEIGHTS)
     if weight is None:
         raise UsageError(f"no linear head: no array is called {' or '.join(_WEIGHTS)}")
@@ -107,9 +127,7 @@ def head_from_bytes(name: str, data: bytes) -> Head:
     return Head(matrix, offset, listed if len(listed) == len(matrix) else ())
 
 
-def _first(
-    arrays: Mapping[str, NDArray[np.generic]], names: tuple[str, ...]
-) -> NDArray[np.generic] | None:
+def _first(arrays: Arrays, names: tuple[str, ...]) -> NDArray[np.generic] | None:
     return next((arrays[name] for name in names if name in arrays), None)
 
 
@@ -126,7 +144,15 @@ def _check_size(data: bytes) -> None:
         raise LimitError(f"a head of {size} bytes exceeds {DEFAULT_LIMITS.attached_bytes}")
 
 
-def _arrays(suffix: str, data: bytes) -> dict[str, NDArray[np.generic]]:
+def arrays_of(name: str, data: bytes) -> Arrays:
+    """All arrays in the bytes of a file called ``name``; pickled objects are never run.
+
+    Raises
+    ------
+    UsageError, UnsupportedError, LimitError
+        See :func:`read_head`.
+    """
+    suffix = Path(name).suffix.lower()
     if suffix not in HEAD_SUFFIXES:
         raise UsageError(f"a head is one of {', '.join(HEAD_SUFFIXES)}, not {suffix or 'this'}")
     _check_size(data)
