@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, error reporting, outputs."""
+"""What the commands share: exit codes, error reporting, sizes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -99,15 +98,3 @@ class ByteSize(click.ParamType):
         if not match:
             self.fail(f"{value!r} is not a size such as 900kB or 1.5MiB", param, ctx)
         return int(float(match[1]) * self._units[match[2] or ""])
-
-
-input_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-output_file = click.Path(dir_okay=False, path_type=Path)
-force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
-head_option = click.option(
-    "--head",
-    metavar="FILE|NAME",
-    help="Head or decoder: an attachment or a file; the only attached one that fits by default.",
-)
-group_option = click.option("--group", metavar="NAME", help="Semantic group, where several fit.")
-version_option = click.version_option(package_name="csgs_codec")

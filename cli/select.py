@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from csgs_codec.cli.common import (
-    force_option,
-    group_option,
-    head_option,
+from csgs_codec.cli.common import say
+from csgs_codec.cli.options import (
+    allow_empty_option,
     input_file,
     output_file,
-    reports_errors,
-    say,
-    version_option,
+    quality_option,
+    understands_features,
+    writes,
 )
-from csgs_codec.cli.revise import encode_like, quality_option
+from csgs_codec.cli.revise import encode_like
 
 from csgs_codec.decoder import decode
 from csgs_codec.errors import UsageError
@@ -58,17 +57,14 @@ OUTPUTS = (".ply", ".npy", ".csgs")
               help="As csgs-edit: 'name=chair & !class=3'.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(-1, 1),
               help=f"Least cosine: --vector, --like, --click ({DEFAULT_THRESHOLD}).")  # fmt: skip
-@head_option
-@group_option
+@understands_features
 @click.option("--level", type=click.IntRange(1), help="Level to look at; the highest by default.")
 @click.option("--invert", is_flag=True, help="Take the other Gaussians.")
 @click.option("--grow", type=float, metavar="DISTANCE",
               help="Also take what is at most so far from a selected centre.")  # fmt: skip
-@click.option("--allow-empty", is_flag=True, help="Succeed although nothing is selected.")
+@allow_empty_option
 @quality_option
-@force_option
-@version_option
-@reports_errors
+@writes
 def main(
     source: Path,
     target: Path,
