@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 from csgs_codec.cli.common import ExitCode, say
-from csgs_codec.cli.options import input_file, output_file, writes
+from csgs_codec.cli.options import input_file, memory_option, output_file, writes
 
 from csgs_codec.decoder import decode_columns, decode_parsed, load, parse
 from csgs_codec.decoder.features import feature_files, stack_features
@@ -18,6 +18,7 @@ from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError, TruncatedError, UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
+from csgs_codec.limits import Limits
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.scene import Scene
 
@@ -35,6 +36,7 @@ from csgs_codec.scene import Scene
               help="Write the attached files to a folder.")  # fmt: skip
 @click.option("--features", type=click.Path(path_type=Path), metavar="DIR|FILE.npy",
               help="Write semantic groups as float32, in the row order of OUT.ply.")  # fmt: skip
+@memory_option
 @writes
 def main(
     source: Path,
@@ -45,6 +47,7 @@ def main(
     no_compensation: bool,
     attachments: Path | None,
     features: Path | None,
+    max_memory: int | None,
     force: bool,
 ) -> None:
     """Decode IN.csgs to OUT.ply, and what travels along to files of their own.
@@ -58,7 +61,7 @@ def main(
         check_target(target, force)
     ended_early = None
     try:
-        parser = parse(source)
+        parser = parse(source, Limits(memory=max_memory))
         try:
             if level is None or level > len(parser.complete):
                 parser.require_end(len(load(source)))

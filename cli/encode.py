@@ -61,6 +61,10 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 @click.option("--cameras", type=camera_path,
               help="Look from these cameras (transforms.json, cameras.json, COLMAP folder); "
               "chosen automatically by default.")  # fmt: skip
+@click.option("--prune", is_flag=True,
+              help="Remove Gaussians as far as it pays, and re-fit the others: slow.")  # fmt: skip
+@click.option("--prune-share", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Remove this share of the Gaussians, e.g. 0.3.")  # fmt: skip
 @click.option("--fast", is_flag=True, help="Do not look at pictures: faster, larger.")
 @click.option("--lossless", is_flag=True, help="Keep every value bit for bit in the last level.")
 @click.option("--max-error", metavar="NAME=BOUND,...", default=None,
@@ -88,6 +92,8 @@ def main(
     size: int | None,
     psnr: float | None,
     cameras: Path | None,
+    prune: bool,
+    prune_share: float | None,
     fast: bool,
     lossless: bool,
     max_error: str | None,
@@ -105,6 +111,12 @@ def main(
         raise click.UsageError("--fast takes no pictures, so neither --cameras nor --psnr")
     if lossless and (max_error or size or psnr):
         raise click.UsageError("--lossless goes with neither --max-error nor --size nor --psnr")
+    pruning = "prune" if prune_share is None else "prune-share"
+    if prune and prune_share is not None:
+        raise click.UsageError("--prune chooses the share: leave it out beside --prune-share")
+    if (prune or prune_share is not None) and (fast or lossless or max_error):
+        other = "fast" if fast else "lossless" if lossless else "max-error"
+        raise click.UsageError(f"--{pruning} and --{other} exclude each other")
     if objects and no_objects:
         raise click.UsageError("--objects and --no-objects exclude each other")
     seen = None if cameras is None else tuple(read_cameras(cameras))
@@ -140,6 +152,7 @@ def main(
         psnr=psnr,
         lossless=lossless,
         max_error=parse_max_error(max_error) if max_error is not None else {},
+        prune="auto" if prune else prune_share,
     )
     try:
         with Progress("encoding") as progress:

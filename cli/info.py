@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 from csgs_codec.cli.common import ExitCode, say
-from csgs_codec.cli.options import input_file, json_option, reads
+from csgs_codec.cli.options import input_file, json_option, memory_option, reads
 
 from csgs_codec.container.objects import ObjectTable
 from csgs_codec.describe import Probe, probe
 from csgs_codec.errors import CorruptError
+from csgs_codec.limits import Limits
 
 SHOWN_OBJECTS = 20
 
@@ -23,15 +24,16 @@ SHOWN_OBJECTS = 20
 @click.option("--chunks", is_flag=True, help="List every chunk.")
 @click.option("--verify", is_flag=True,
               help="Decode and check CRCs, level digests and hashes of attachments.")  # fmt: skip
+@memory_option
 @reads
-def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
+def main(source: Path, as_json: bool, chunks: bool, verify: bool, max_memory: int | None) -> None:
     """Show header, schema, levels and tiles of FILE.csgs."""
     info = probe(source)
     beyond = info.size - info.levels[-1].end
     if info.levels[-1].complete and beyond:
         raise CorruptError(f"{beyond} bytes behind the last level", file=str(source))
     if verify:
-        _verify(source)
+        _verify(source, Limits(memory=max_memory))
     if as_json:
         click.echo(json.dumps({**info.to_json(), "verified": verify}, indent=2))
     else:
@@ -47,10 +49,10 @@ def main(source: Path, as_json: bool, chunks: bool, verify: bool) -> None:
         sys.exit(ExitCode.TRUNCATED)
 
 
-def _verify(source: Path) -> None:
+def _verify(source: Path, limits: Limits) -> None:
     from csgs_codec.decoder import decode, read_attachments
 
-    decode(source, allow_truncated=True, verify=True)
+    decode(source, allow_truncated=True, verify=True, limits=limits)
     read_attachments(source)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from csgs_codec.cli.common import reports_errors
+from csgs_codec.cli.common import ByteSize, reports_errors
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -15,6 +16,15 @@ input_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 input_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 output_file = click.Path(dir_okay=False, path_type=Path)
 camera_path = click.Path(exists=True, path_type=Path)
+
+
+def _machine_memory() -> int | None:
+    """Bytes of memory of this machine, where it tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."
@@ -28,6 +38,14 @@ quality_option = click.option(
 )
 allow_empty_option = click.option(
     "--allow-empty", is_flag=True, help="Succeed although nothing is selected."
+)
+memory_option = click.option(
+    "--max-memory",
+    type=ByteSize(),
+    default=_machine_memory,
+    metavar="SIZE",
+    help="Refuse a file whose decoded integers and columns would take more, such as 2GiB; "
+    "the memory of this machine by default. Decoding needs about as much again for a while.",
 )
 _force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 _version_option = click.version_option(package_name="csgs_codec")

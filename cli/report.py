@@ -55,6 +55,7 @@ def encode_report(sources: Sequence[Path], rows: int, result: EncodeResult) -> d
             for level in info.levels
         ],
         "quality": result.quality,
+        "pruned": None if result.pruned is None else result.pruned.counts(),
         "semantics": {name: vars(score) for name, score in result.semantics.items()},
         "notes": result.notes,
     }

@@ -21,6 +21,13 @@ class Limits:
         Any deflated block after inflation.
     attached_bytes : int
         All attachments together, inflated.
+    model_integers : int
+        Weights of all networks and transforms together; they can be sent for next to nothing.
+    list_rows : int
+        Rows with lists of other PLY elements, which are read one by one.
+    memory : int, optional
+        Bytes of the decoded scene: its integers and its columns. What is needed for a while besides
+        is about as much again.
     """
 
     gaussians: int = 1 << 28
@@ -28,10 +35,14 @@ class Limits:
     chunk_bytes: int = 1 << 30
     inflated_bytes: int = 1 << 32
     attached_bytes: int = 1 << 30
+    model_integers: int = 1 << 24
+    list_rows: int = 1 << 20
+    memory: int | None = None
 
 
 DEFAULT_LIMITS = Limits()
 TILE_CAPACITY = 1 << 16
+MAX_PROPERTIES = 65536
 MAX_LAYERS = 16
 MAX_GROUPS = 255
 MAX_CHANNELS = 1024

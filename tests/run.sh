@@ -8,3 +8,15 @@ python3 -m venv .venv
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/python -m pytest --cov --cov-report=term
+if command -v npm >/dev/null; then
+    cd web
+    npm ci --silent
+    npm test
+    if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
+        npm run test:browser
+    else
+        echo "NOT TESTED: the viewer page needs Chromium" >&2
+    fi
+else
+    echo "NOT TESTED: the web decoder needs Node.js" >&2
+fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -110,11 +111,13 @@ def read_exceptions(fields: FieldReader, gaussians: int, properties: int) -> Exc
     return Exceptions(row, index, bits)
 
 
-def apply_exceptions(columns: dict[str, Generic], exceptions: Exceptions) -> None:
-    """Overwrite values in place."""
-    for index, column in enumerate(columns.values()):
-        mine = exceptions.property == index
-        if mine.any():
+def apply_exceptions(columns: Sequence[Generic | None], exceptions: Exceptions) -> None:
+    """Overwrite values in place; ``columns`` are those of all properties, None where absent."""
+    by_property = np.argsort(exceptions.property, kind="stable")
+    named, begins = np.unique(exceptions.property[by_property], return_index=True)
+    for index, mine in zip(named.tolist(), np.split(by_property, begins[1:]), strict=False):
+        column = columns[index]
+        if column is not None:
             raw = exceptions.bits[mine].astype("<u8").view(np.uint8).reshape(-1, 8)
             size = column.dtype.itemsize
             patched = np.ascontiguousarray(raw[:, :size]).reshape(-1)

@@ -19,6 +19,7 @@ from csgs_codec.limits import Limits
 
 SIGNATURE = b"\x89CSGS\r\n\x1a"
 OVERHEAD = 12
+_TYPE_BYTES = 4
 _FRAME = struct.Struct("<4sI")
 
 
@@ -65,6 +66,14 @@ def check_signature(data: bytes | memoryview) -> None:
     raise UnsupportedError("not a CSGS file (wrong signature)", offset=0)
 
 
+def bytes_needed(data: bytes | memoryview, offset: int) -> int:
+    """How long the data must be at least for the chunk at ``offset`` to be read."""
+    framed = offset + _FRAME.size
+    if len(data) < framed:
+        return framed
+    return offset + OVERHEAD + int(_FRAME.unpack_from(data, offset)[1])
+
+
 def read_chunk(data: bytes | memoryview, offset: int, limits: Limits) -> Chunk:
     """Read and check the chunk at ``offset``.
 
@@ -78,11 +87,12 @@ def read_chunk(data: bytes | memoryview, offset: int, limits: Limits) -> Chunk:
         The chunk is larger than the decoder agrees to hold.
     """
     view = memoryview(data)
+    raw_type = bytes(view[offset : offset + _TYPE_BYTES])
+    if len(raw_type) == _TYPE_BYTES and not (raw_type.isalpha() and raw_type.isascii()):
+        raise CorruptError(f"chunk type {raw_type!r} is not four letters", offset=offset)
     if len(view) - offset < _FRAME.size:
         raise TruncatedError("data ends inside a chunk header", offset=offset)
     raw_type, length = _FRAME.unpack_from(view, offset)
-    if not (raw_type.isalpha() and raw_type.isascii()):
-        raise CorruptError(f"chunk type {raw_type!r} is not four letters", offset=offset)
     type_ = raw_type.decode("ascii")
     if length > limits.chunk_bytes:
         raise LimitError(

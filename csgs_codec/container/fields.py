@@ -71,9 +71,14 @@ class FieldReader:
         """Bytes not yet read."""
         return len(self._data) - self._at
 
+    @property
+    def where(self) -> dict[str, object]:
+        """Chunk and offset of the current field, for error messages."""
+        return {"chunk": self._chunk, "offset": self._offset + self._at}
+
     def corrupt(self, message: str) -> CorruptError:
         """Build the error for a violation at the current field."""
-        return CorruptError(message, chunk=self._chunk, offset=self._offset + self._at)
+        return CorruptError(message, **self.where)
 
     def require(self, condition: bool, message: str) -> None:
         """Raise :class:`CorruptError` unless ``condition`` holds."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
-from csgs_codec.container.kinds import COLUMNLESS_KINDS, GroupKind
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.errors import LimitError, UnsupportedError
 from csgs_codec.limits import (
     MAX_CHANNELS,
@@ -163,11 +163,9 @@ def _read_group(fields: FieldReader) -> GroupDeclaration:
     channels = fields.integer("u16", 1, MAX_CHANNELS)
     columns = fields.integer("u16", 0, MAX_CHANNELS)
     group = GroupDeclaration(GroupKind(kind), channels, columns)
-    fixed = FIXED_SHAPES.get(group.kind, (channels, columns))
+    most = channels if group.kind is GroupKind.SCALE else columns
+    fixed = FIXED_SHAPES.get(group.kind, (channels, most))
     fields.require((channels, columns) == fixed, f"shape does not fit group kind {kind}")
-    fields.require(
-        bool(columns) or group.kind in COLUMNLESS_KINDS, f"group of kind {kind} has no columns"
-    )
     return group
 
 

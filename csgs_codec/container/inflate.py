@@ -6,6 +6,8 @@ import zlib
 
 from csgs_codec.errors import CorruptError
 
+_MOST_PER_BYTE = 1032
+
 
 def inflate(data: bytes | memoryview, size: int) -> bytes:
     """Return the ``size`` bytes of a zlib stream without ever producing more.
@@ -15,6 +17,8 @@ def inflate(data: bytes | memoryview, size: int) -> bytes:
     CorruptError
         The stream is damaged, longer or shorter than ``size``, or followed by other bytes.
     """
+    if size > _MOST_PER_BYTE * len(data):
+        raise CorruptError(f"{len(data)} bytes cannot inflate to {size}")
     engine = zlib.decompressobj()
     try:
         result = engine.decompress(data, size + 1)

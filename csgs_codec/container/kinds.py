@@ -34,5 +34,4 @@ RESIDUAL_KINDS = frozenset(
         GroupKind.SENSITIVITY,
     }
 )
-COLUMNLESS_KINDS = frozenset({GroupKind.POSITION_FINE, GroupKind.SENTINEL, GroupKind.SENSITIVITY})
 LABEL_KINDS = frozenset({GroupKind.ID, GroupKind.SENTINEL})

@@ -6,18 +6,20 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.container.header import Header
 from csgs_codec.container.inflate import inflate
+from csgs_codec.container.json_text import parse_json
 from csgs_codec.container.kinds import LABEL_KINDS
 from csgs_codec.errors import CorruptError, LimitError
-from csgs_codec.limits import Limits
+from csgs_codec.limits import MAX_PROPERTIES, Limits
 
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
-_TEXT_MAX = 1 << 26
+_TEXT_MAX = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,19 @@ class Manifest:
     encoder: str = ""
     exact: tuple[str, ...] = ()
 
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Type of each property."""
+        return dict(self.properties)
+
+    @cached_property
+    def announced(self) -> frozenset[str]:
+        """Properties that the exact pass carries."""
+        return frozenset((*self.extras, *self.exact))
+
     def dtype(self, name: str) -> np.dtype[np.generic]:
         """Native dtype of a property."""
-        return np.dtype(dict(self.properties)[name])
+        return np.dtype(self.types[name])
 
     def write(self) -> bytes:
         """Serialise: u32 length of the JSON text, then the text deflated."""
@@ -94,23 +106,25 @@ class Manifest:
         size = fields.integer("u32", 0, min(limits.inflated_bytes, _TEXT_MAX))
         text = inflate(fields.raw(fields.remaining), size)
         try:
-            document = json.loads(text.decode("utf-8"))
+            document = parse_json(text)
             manifest = cls(
                 layout=dict(document["layout"]),
                 properties=tuple((_name(n), _name(t)) for n, t in document["properties"]),
                 groups=tuple(
-                    NamedGroup(str(g["name"]), tuple(map(_name, _list(g["columns"]))))
+                    NamedGroup(_text(g["name"]), tuple(map(_name, _list(g["columns"]))))
                     for g in document["groups"]
                 ),
                 constants={_name(k): bytes.fromhex(v) for k, v in document["constants"].items()},
                 extras=tuple(map(_name, _list(document["extras"]))),
                 elements=document["elements"] is True,
                 original_order=document["original_order"] is True,
-                encoder=str(document["encoder"]),
+                encoder=_text(document["encoder"]),
                 exact=tuple(map(_name, _list(document.get("exact", [])))),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise fields.corrupt(f"schema is malformed: {error}") from error
+        most = MAX_PROPERTIES
+        fields.require(len(manifest.properties) <= most, f"more than {most} properties")
         manifest._check(header)
         values = header.gaussians * len(manifest.properties)
         if values > limits.values:
@@ -145,6 +159,12 @@ def _name(value: object) -> str:
         raise ValueError(f"{value!r} is not a name")
     if not value or " " in value:
         raise ValueError(f"{value!r} is not a name")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 

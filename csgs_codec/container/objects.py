@@ -15,6 +15,7 @@ import numpy as np
 
 from csgs_codec.container.fields import FieldReader, FieldWriter
 from csgs_codec.container.inflate import inflate
+from csgs_codec.container.json_text import parse_json
 from csgs_codec.errors import CorruptError
 
 OBJECT_CHUNK = "oBJT"
@@ -22,6 +23,7 @@ MOST_OBJECTS = 1 << 16
 LONGEST_OBJECT_NAME = 1024
 _TEXT_MAX = 1 << 24
 _LARGEST_FLOAT_ID = 1 << 53
+_MEMBERS = ("id", "name", "colour", "count", "box")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 Corner = tuple[float, float, float]
@@ -122,7 +124,7 @@ class ObjectTable:
         size = fields.integer("u32", 0, _TEXT_MAX)
         text = inflate(fields.raw(fields.remaining), size)
         try:
-            table = cls.from_json(json.loads(text.decode("utf-8"), parse_constant=_no_number))
+            table = cls.from_json(parse_json(text))
             table.check(properties, gaussians)
         except (ValueError, RecursionError) as error:
             raise CorruptError(f"object table is malformed: {error}", chunk=OBJECT_CHUNK) from None
@@ -188,15 +190,18 @@ def _object(place: int, entry: Any) -> SceneObject:
     try:
         if not isinstance(entry, dict):
             raise ValueError("not an object")
-        count = checked_id(entry.get("count"))
+        missing = [name for name in _MEMBERS if name not in entry]
+        if missing:
+            raise ValueError(f"there is no {missing[0]!r}")
+        count = checked_id(entry["count"])
         if count < 0:
             raise ValueError("the count is negative")
         return SceneObject(
-            checked_id(entry.get("id")),
-            checked_name(entry.get("name")),
-            checked_colour(entry.get("colour")),
+            checked_id(entry["id"]),
+            checked_name(entry["name"]),
+            checked_colour(entry["colour"]),
             count,
-            _box(entry.get("box")),
+            _box(entry["box"]),
         )
     except ValueError as error:
         raise ValueError(f"object {place}: {error}") from None
@@ -222,10 +227,6 @@ def _corner(value: Any) -> Corner:
     if not all(map(math.isfinite, (x, y, z))):
         raise ValueError("the box is not finite")
     return x, y, z
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _id_range(dtype: str) -> tuple[int, int]:

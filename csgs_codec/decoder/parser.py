@@ -18,7 +18,14 @@ from csgs_codec.attributes.labels import LabelCoding
 from csgs_codec.attributes.positions import read_tables
 from csgs_codec.attributes.steps import StepRule
 from csgs_codec.container.attachments import ATTACHMENT_CHUNK, Attachment, folded
-from csgs_codec.container.chunks import OVERHEAD, SIGNATURE, Chunk, check_signature, read_chunk
+from csgs_codec.container.chunks import (
+    OVERHEAD,
+    SIGNATURE,
+    Chunk,
+    bytes_needed,
+    check_signature,
+    read_chunk,
+)
 from csgs_codec.container.fields import FieldReader
 from csgs_codec.container.header import Header, LevelEntry, Tiles, read_levels
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
@@ -36,6 +43,7 @@ LEVEL_TABLE_END = 1 << 16
 _PRELUDE = ("HEAD", "LEVS", "SCHM", "TILE", "KDTB")
 _KNOWN = (*_PRELUDE, "GRUP", "NETW", "DATA", "XDAT")
 _LARGEST_DUE = 1 << 22
+_PLACE_BYTES = 20
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ class Parser:
         Set once the prelude is read.
     complete : list of LevelData
         One entry for each level that is there in full.
+    needed : int
+        Length below which the file cannot be parsed any further.
     attachments : list of Attachment
         Those read so far.
     objects : ObjectTable, optional
@@ -73,12 +83,14 @@ class Parser:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.offset = 0
+        self.needed = 0
         self.chunks: list[tuple[str, int, int]] = []
         self.complete: list[LevelData] = []
         self.attachments: list[Attachment] = []
         self.objects: ObjectTable | None = None
         self._attached_names: set[str] = set()
         self._attached_bytes = 0
+        self._model_integers = 0
         self._stage = 0
         self._next = 0
         self._due: NDArray[np.int64] = np.zeros((0, 2), np.int64)
@@ -117,7 +129,8 @@ class Parser:
                 chunk = read_chunk(data, self.offset, self.limits)
                 self._accept(chunk)
         except TruncatedError:
-            return
+            started = self.offset >= len(SIGNATURE)
+            self.needed = bytes_needed(data, self.offset) if started else len(SIGNATURE)
 
     def read_attachments(self) -> dict[str, bytes]:
         """Inflate and check the attachments read so far; they are in the order of the file.
@@ -172,9 +185,9 @@ class Parser:
             fields.require(self.objects is None, "the object table stands twice")
             placed = _PRELUDE.index("SCHM") < self._stage < len(_PRELUDE)
             fields.require(placed, "the object table does not stand between SCHM and KDTB")
-            types = dict(self.manifest.properties)
+            types, count = self.manifest.types, self.header.gaussians
             try:
-                self.objects = ObjectTable.read(fields, types, self.header.gaussians)
+                self.objects = ObjectTable.read(fields, types, count)
             except CorruptError as error:
                 raise error.located(chunk=chunk.type, offset=chunk.offset) from None
 
@@ -206,6 +219,7 @@ class Parser:
             self.levels = read_levels(fields, self.header)
         elif expected == "SCHM":
             self.manifest = Manifest.read(fields, self.header, self.limits)
+            self._check_memory()
         elif expected == "TILE":
             self.tiles = Tiles.read(fields, self.header)
         else:
@@ -213,6 +227,17 @@ class Parser:
             self._due = _due_chunks(self.header, self.tiles)
             self._check_levels()
         self._stage += 1
+
+    def _check_memory(self) -> None:
+        """Refuse a scene that would take more memory than agreed on."""
+        channels = sum(group.channels for group in self.header.groups)
+        columns = sum(self.manifest.dtype(name).itemsize for name, _ in self.manifest.properties)
+        needed = self.header.gaussians * (_PLACE_BYTES + 4 * channels + columns)
+        if self.limits.memory is not None and needed > self.limits.memory:
+            raise LimitError(
+                f"the decoded scene takes {needed} bytes, more than the limit of "
+                f"{self.limits.memory}"
+            )
 
     def _check_levels(self) -> None:
         """Check what the level table says about Gaussians and compensation."""
@@ -264,6 +289,8 @@ class Parser:
                 tools.sentinels[group] = sentinel
             coding = GroupCoding.read(fields, kind, declared.channels, declared.columns)
             tools.codings[group] = coding
+            if coding.transform is not None:
+                self._spend(coding.transform.basis_q.size, fields)
         fields.finish()
 
     def _has_coding(self, group: int) -> bool:
@@ -280,7 +307,16 @@ class Parser:
             for g in range(group + 1)
             if declared[g].kind is not GroupKind.POSITION
         }
-        self.tools.networks[group] = GroupNetwork.read(fields, group, usable)
+        network = GroupNetwork.read(fields, group, usable)
+        self._spend(sum(layer.weights.size for layer in network.mlp.layers), fields)
+        self.tools.networks[group] = network
+
+    def _spend(self, integers: int, fields: FieldReader) -> None:
+        """Count integers of models; one chunk has so few that they may be there already."""
+        self._model_integers += integers
+        if self._model_integers > self.limits.model_integers:
+            said = f"networks and transforms have more than {self.limits.model_integers} weights"
+            raise LimitError(said).located(**fields.where)
 
     def _read_data(self, chunk: Chunk, fields: FieldReader) -> None:
         pass_index, tile = fields.integer("u16"), fields.integer("u32")

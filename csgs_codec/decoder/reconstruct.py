@@ -20,6 +20,7 @@ from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.errors import CorruptError, PlyError
 from csgs_codec.io.ply import elements_from_ply_bytes
 from csgs_codec.levels import Coverage, coverage
+from csgs_codec.limits import Limits
 from csgs_codec.numerics.mlp import single_threaded_blas
 from csgs_codec.scene import PlyLayout, Scene
 
@@ -35,9 +36,10 @@ def reconstruct(
     of a higher one. Columns of groups that the level does not hold are absent. With ``compensate``
     the scales and opacities of a level that lacks Gaussians are adapted as the file says. With
     ``release`` the integers of a tile are given up as soon as they are columns: ``decoder`` can go
-    no further.
+    no further. Values that their type cannot hold become infinite, without a warning.
     """
-    return _Reconstruction(parser, decoder, compensate, release).scene()
+    with np.errstate(all="ignore"):
+        return _Reconstruction(parser, decoder, compensate, release).scene()
 
 
 class _Reconstruction:
@@ -81,9 +83,9 @@ class _Reconstruction:
         ordered = {n: columns[n] for n in names if n in columns and self._asked((n,))}
         scene = Scene(ordered, PlyLayout.from_json(self._manifest.layout))
         if exact.exceptions is not None:
-            apply_exceptions(self._all_properties(ordered, names), exact.exceptions)
+            apply_exceptions([ordered.get(name) for name in names], exact.exceptions)
         if exact.elements is not None:
-            scene.elements = _other_elements(exact.elements)
+            scene.elements = _other_elements(exact.elements, self._parser.limits)
         if exact.row_order is not None:
             inverse = np.empty_like(exact.row_order)
             inverse[exact.row_order] = np.arange(len(inverse))
@@ -127,10 +129,6 @@ class _Reconstruction:
             spacing[in_order] = log_spacing(positions[in_order].astype(np.float64))
         return spacing
 
-    def _all_properties(self, columns: dict[str, Generic], names: list[str]) -> dict[str, Generic]:
-        """Columns by property index; properties that are absent get a scratch column."""
-        return {n: columns.get(n, np.zeros(self._count, self._manifest.dtype(n))) for n in names}
-
     def _covered(self, group: int) -> bool:
         """Whether a group has values: labels for every row, other groups for some rows."""
         held = [count > group for count in self._cover.groups[: self._cover.layers]]
@@ -142,15 +140,16 @@ class _Reconstruction:
         for layer in range(self._cover.layers):
             place = layer * self._header.tiles + index
             begin, end = int(self._starts[place]), int(self._starts[place + 1])
-            for columns in held if begin < end else ():
-                fill(self._parser.tools, tile, layer, columns, begin, self._cover.groups[layer])
+            with np.errstate(all="ignore"):
+                for columns in held if begin < end else ():
+                    fill(self._parser.tools, tile, layer, columns, begin, self._cover.groups[layer])
         if self._release:
             tile.release()
 
 
-def _other_elements(ply: bytes) -> tuple[PlyElement, ...]:
+def _other_elements(ply: bytes, limits: Limits) -> tuple[PlyElement, ...]:
     try:
-        elements = elements_from_ply_bytes(ply)
+        elements = elements_from_ply_bytes(ply, limits)
     except PlyError as error:
         raise CorruptError(error.message, chunk="XDAT") from error
     if any(element.name == "vertex" for element in elements):

@@ -131,8 +131,7 @@ class SceneDecoder:
         kind = fields.integer("u8", 0, len(ExactKind) - 1)
         if kind == ExactKind.COLUMN:
             name = manifest.properties[fields.integer("u16", 0, len(manifest.properties) - 1)][0]
-            announced = name in manifest.extras or name in manifest.exact
-            fields.require(announced, f"property {name} is not announced as exact")
+            fields.require(name in manifest.announced, f"property {name} is not announced as exact")
             fields.require(name not in self.exact.columns, f"property {name} stands twice")
             if self.part is not None and not self.part.exact_columns:
                 return b""

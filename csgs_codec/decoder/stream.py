@@ -47,6 +47,13 @@ class StreamDecoder:
         return max(1, self.parser.levels[self.level].end - self._size)
 
     @property
+    def _awaited(self) -> int:
+        """Bytes below which looking at them again would be in vain."""
+        if not self.parser.prelude_done:
+            return self.parser.needed
+        return max(self.parser.needed, self.parser.levels[self.level].end)
+
+    @property
     def attachments(self) -> dict[str, bytes]:
         """Attached files that have arrived, by name."""
         return self.parser.read_attachments()
@@ -61,7 +68,7 @@ class StreamDecoder:
         """
         self._pieces.append(bytes(data))
         self._size += len(data)
-        if self.parser.prelude_done and self._size < self.parser.levels[self.level].end:
+        if self.done or self._size < self._awaited:
             return []
         joined = b"".join(self._pieces)
         self._pieces = [joined]

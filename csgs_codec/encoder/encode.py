@@ -32,6 +32,7 @@ from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
+from csgs_codec.encoder.prune import Pruned, prune
 from csgs_codec.encoder.script import Planned, plan_script
 from csgs_codec.encoder.target import SIZE_TOLERANCE, at_quality, search_psnr, search_size
 from csgs_codec.encoder.write import assemble
@@ -47,6 +48,7 @@ from csgs_codec.version import __version__
 Progress = Callable[[str, float], None]
 
 _UNIT_SHARE = 0.98
+_PRUNING_SHARE = 0.75
 FIRST_ROUNDS = 5
 LATER_ROUNDS = 2
 
@@ -68,6 +70,8 @@ class EncodeResult:
         Bits spent on what the last level keeps exactly: groups, extras and the rest.
     semantics : dict of str to FeatureScore
         How the features of each semantic group decode.
+    pruned : Pruned, optional
+        Which Gaussians were removed.
     """
 
     data: bytes
@@ -76,6 +80,7 @@ class EncodeResult:
     quality: float = 0.0
     exact_bits: dict[str, float] = field(default_factory=dict)
     semantics: dict[str, FeatureScore] = field(default_factory=dict)
+    pruned: Pruned | None = None
 
 
 def encode(
@@ -97,13 +102,22 @@ def encode(
     CameraError
         The given cameras see nothing of it.
     UnsupportedError
-        The wanted size or PSNR cannot be reached.
+        The wanted size or PSNR cannot be reached, or no pictures can be taken to prune by.
     """
     tell = progress or (lambda text, share: None)
     tell("reading", 0.0)
     prepared = prepare(scene, options)
+    pruned, shown = None, None
+    if options.prune is not None:
+        shown, whole = prepared.scene, tell
+        prepared, pruned = prune(
+            prepared, options, lambda share: whole("pruning", _PRUNING_SHARE * share)
+        )
+        tell = _rest_of(whole, _PRUNING_SHARE)
     tell("looking", 0.01)
-    look = look_at(prepared.scene, options, lambda share: tell("looking", 0.01 + 0.19 * share))
+    look = look_at(
+        prepared.scene, options, lambda share: tell("looking", 0.01 + 0.19 * share), shown
+    )
     if options.psnr is not None and not look.views:
         raise UnsupportedError("a PSNR can only be aimed at where pictures can be taken")
 
@@ -119,7 +133,12 @@ def encode(
     else:
         result = attempt(options.quality)
     tell("done", 1.0)
-    return result
+    return replace(result, pruned=pruned)
+
+
+def _rest_of(tell: Progress, done: float) -> Progress:
+    """Progress of what follows when a share is done."""
+    return lambda text, share: tell(text, done + (1 - done) * share)
 
 
 def _encode_once(
@@ -156,8 +175,11 @@ class _Encoder:
         grid = self._bounds.refine_grid(grid, self._scene, fine)
         if self._scene.count:
             by_place = place_order(grid.cells)
-            ends = LAYER_ENDS if self._script.later else MORE_LAYER_ENDS
-            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends)
+            ends = self._options.layer_ends
+            ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
+            seen = self._appearance.sensitivity
+            effect = None if seen is None else seen.by_kind[GroupKind.DC]
+            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends, effect)
             partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)

@@ -1,14 +1,16 @@
 """Which Gaussians come first, and how a level without the others is compensated.
 
-No renderer is used. A layer takes one Gaussian from each of many stretches of Morton order that
-hold equal (softened) mass, so that every part of the scene is there from the first level on; within
-a stretch it takes the one that stands for the others best: large, opaque, central and of typical
-colour.
+A layer takes one Gaussian from each of many stretches of Morton order that hold equal (softened)
+mass, so that every part of the scene is there from the first level on; within a stretch it takes
+the one that stands for the others best: large, opaque, central and of typical colour. Where
+pictures of the scene were taken, mass and size are what a Gaussian contributes to them; without,
+they are guessed from scales and opacity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ _COLOUR_WEIGHT = 10.0
 _PLACE_WEIGHT = 0.2
 _MASS_OPACITY = (0.02, 0.2)
 _MASS_AREA_POWER = 0.05
+_EFFECT_POWER = 0.15
+_LEAST_EFFECT = 0.01
 _TINY = 1e-30
 
 # Fitted to renders of three scenes at 10 to 60 % of their Gaussians.
@@ -52,7 +56,11 @@ def compensation_for(share: float) -> Compensation:
 
 
 def choose_layers(
-    scene: Scene, groups: Sequence[Group], by_place: I64, ends: tuple[float, ...]
+    scene: Scene,
+    groups: Sequence[Group],
+    by_place: I64,
+    ends: tuple[float, ...],
+    effect: F64 | None = None,
 ) -> I64:
     """Return the layer of each row.
 
@@ -65,6 +73,8 @@ def choose_layers(
         Rows in Morton order.
     ends : tuple of float
         Share of the Gaussians up to the end of each layer.
+    effect : ndarray of float64, shape (n,), optional
+        What a change of its colour changes in pictures of the scene.
     """
     columns = {group.role: group.columns for group in groups}
     ordered = scene.select(by_place)
@@ -79,14 +89,19 @@ def choose_layers(
         area = np.exp(np.clip(scales.sum(axis=1), -60.0, 60.0))
     if Role.DC in columns:
         colour = ordered.stack(columns[Role.DC]) * _SH_C0
+    mass = np.clip(opacity, *_MASS_OPACITY) * (area + _TINY) ** _MASS_AREA_POWER
+    large = _OPACITY_POWER * np.log(opacity + _TINY) + np.log(area + _TINY)
+    if effect is not None and (effect > 0).any():
+        least = _LEAST_EFFECT * float(np.median(effect[effect > 0]))
+        seen = effect[by_place] + least
+        mass, large = seen**_EFFECT_POWER, (large + np.log(seen)) / 2
     layers = np.empty(count, np.int64)
-    layers[by_place] = _layers(xyz, opacity, area, colour, ends)
+    layers[by_place] = _layers(mass, ends, _Likeness(xyz, opacity * area, colour, large))
     return np.unique(layers, return_inverse=True)[1].reshape(-1)
 
 
-def _layers(xyz: F64, opacity: F64, area: F64, colour: F64, ends: tuple[float, ...]) -> I64:
-    count = len(xyz)
-    mass = np.clip(opacity, *_MASS_OPACITY) * (area + _TINY) ** _MASS_AREA_POWER
+def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness) -> I64:
+    count = len(mass)
     layer = np.full(count, len(ends) - 1, np.int64)
     taken = np.zeros(count, bool)
     for number, end in enumerate(ends[:-1]):
@@ -94,7 +109,7 @@ def _layers(xyz: F64, opacity: F64, area: F64, colour: F64, ends: tuple[float, .
         if wanted > count - int(taken.sum()):
             break
         cell, free = _cells_for(mass, taken, wanted)
-        score = _representative(xyz, opacity, area, colour, cell)
+        score = likeness.scores(cell)
         score[taken | ~free[cell]] = -np.inf
         best = _best_of_cells(cell, score)
         best = best[np.isfinite(score[best])][:wanted]
@@ -124,21 +139,28 @@ def _cells_for(mass: F64, taken: NDArray[np.bool_], wanted: int) -> tuple[I64, N
     return cut(high)
 
 
-def _representative(xyz: F64, opacity: F64, area: F64, colour: F64, cell: I64) -> F64:
-    """How well each Gaussian stands for the others of its cell."""
-    weight = opacity * area
-    cells = int(cell.max()) + 1
-    total = np.maximum(np.bincount(cell, weight, cells), _TINY)
+@dataclass(frozen=True)
+class _Likeness:
+    """How well Gaussians stand for the others of their cell."""
 
-    def mean(values: F64) -> F64:
-        sums = [np.bincount(cell, weight * values[:, axis], cells) for axis in range(3)]
-        return (np.stack(sums, axis=1) / total[:, None])[cell]
+    xyz: F64
+    weight: F64
+    colour: F64
+    large: F64
 
-    apart = ((xyz - mean(xyz)) ** 2).sum(axis=1)
-    unlike = ((colour - mean(colour)) ** 2).sum(axis=1)
-    variance = (np.bincount(cell, weight * apart, cells) / total)[cell] + 1e-20
-    large = _OPACITY_POWER * np.log(opacity + _TINY) + np.log(area + _TINY)
-    return np.asarray(large - _COLOUR_WEIGHT * unlike - _PLACE_WEIGHT * apart / variance)
+    def scores(self, cell: I64) -> F64:
+        """Score of each Gaussian within its cell."""
+        cells = int(cell.max()) + 1
+        total = np.maximum(np.bincount(cell, self.weight, cells), _TINY)
+
+        def apart(values: F64) -> F64:
+            sums = [np.bincount(cell, self.weight * column, cells) for column in values.T]
+            mean = (np.stack(sums, axis=1) / total[:, None])[cell]
+            return np.asarray(((values - mean) ** 2).sum(axis=1))
+
+        far, unlike = apart(self.xyz), apart(self.colour)
+        variance = (np.bincount(cell, self.weight * far, cells) / total)[cell] + 1e-20
+        return np.asarray(self.large - _COLOUR_WEIGHT * unlike - _PLACE_WEIGHT * far / variance)
 
 
 def _best_of_cells(cell: I64, score: F64) -> I64:

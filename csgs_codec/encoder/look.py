@@ -12,6 +12,7 @@ from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.sensitivity import Sensitivity
 from csgs_codec.encoder.views import View, take_pictures
 from csgs_codec.errors import CameraError, UnsupportedError
+from csgs_codec.render import render
 from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Scene
@@ -45,8 +46,20 @@ class Look:
     notes: list[str] = field(default_factory=list)
 
 
-def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None]) -> Look:
+def look_at(
+    scene: Scene, options: EncodeOptions, tell: Callable[[float], None], shown: Scene | None = None
+) -> Look:
     """Take pictures of a scene whose values are finite.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is encoded: its sensitivity is measured.
+    options : EncodeOptions
+    tell : callable
+        Called with the share done.
+    shown : Scene, optional
+        What pictures should show, and whose views they are; the same scene by default.
 
     Raises
     ------
@@ -61,8 +74,8 @@ def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None])
         if find_spec("numba") is None:
             raise UnsupportedError("rendering needs numba")
         gaussians = RenderGaussians.from_scene(scene)
-        _require_resolution(gaussians)
-        cameras = _cameras(gaussians, options.cameras)
+        original = gaussians if shown is None else RenderGaussians.from_scene(shown)
+        cameras = choose_cameras(original, options.cameras)
     except (UnsupportedError, CameraError) as error:
         if options.cameras is not None:
             raise
@@ -73,10 +86,22 @@ def look_at(scene: Scene, options: EncodeOptions, tell: Callable[[float], None])
         if options.cameras is not None:
             raise CameraError(f"the cameras see {100 * seen:.1f} % of the Gaussians")
         return Look(notes=["steps are estimated without pictures: no view shows the scene"])
+    if shown is not None:
+        views = [View(view.camera, render(original, view.camera)[0]) for view in views]
     return Look(views, sensitivity)
 
 
-def _cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -> list[Camera]:
+def choose_cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -> list[Camera]:
+    """The given cameras, or automatic ones, with pictures of a size that is quick to render.
+
+    Raises
+    ------
+    CameraError
+        None are given, or the scene shows nothing.
+    UnsupportedError
+        Single precision does not tell the Gaussians apart.
+    """
+    _require_resolution(gaussians)
     small = gaussians.count < _SMALL_SCENE
     side = LARGEST_SIDE // 2 if small else LARGEST_SIDE
     if given is not None:

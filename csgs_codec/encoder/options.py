@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from csgs_codec.container.objects import ObjectTable
@@ -11,6 +12,7 @@ from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.meaning import SemanticMetric
 from csgs_codec.encoder.plan import Fineness
 from csgs_codec.errors import UnsupportedError, UsageError
+from csgs_codec.limits import MAX_LAYERS
 from csgs_codec.render.cameras import Camera
 
 LOSSLESS_QUALITY = 50.0
@@ -76,6 +78,12 @@ class EncodeOptions:
         the scene's id property.
     object_table : bool
         Whether the file says which ids there are, how often and where.
+    layer_ends : tuple of float, optional
+        Share of the Gaussians that is there at the end of each layer, up to 1; chosen by default.
+        ``(1.0,)`` makes a file whose first level has all Gaussians.
+    prune : float or 'auto', optional
+        Share of the Gaussians to remove, those that pictures miss least; ``'auto'`` removes as many
+        as pays at the wanted quality. The others are re-fitted. All are kept by default.
     """
 
     quality: float = 75.0
@@ -97,6 +105,8 @@ class EncodeOptions:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     objects: ObjectTable | None = None
     object_table: bool = True
+    layer_ends: tuple[float, ...] | None = None
+    prune: float | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -110,8 +120,21 @@ class EncodeOptions:
         if not self.look and (self.cameras is not None or self.psnr is not None):
             raise UnsupportedError("cameras and psnr need pictures, which were switched off")
         check_max_error(self.max_error, self.lossless)
+        if self.layer_ends is not None:
+            _check_layers(self.layer_ends)
+        self._check_prune()
         if self.objects is not None and not self.object_table:
             raise UsageError("object names were given, but the object table was switched off")
+
+    def _check_prune(self) -> None:
+        if self.prune is None:
+            return
+        if self.prune != "auto" and not 0 < self.prune < 1:
+            raise UnsupportedError(f"a share of {self.prune} is not between 0 and 1")
+        if not self.look:
+            raise UnsupportedError("pruning needs pictures, which were switched off")
+        if self.lossless or self.max_error:
+            raise UnsupportedError("pruning removes Gaussians; lossless and max_error keep them")
 
     @property
     def step_factor(self) -> float:
@@ -128,6 +151,12 @@ class EncodeOptions:
     def fineness(self) -> Fineness:
         """Steps that the quality asks for."""
         return Fineness(self.step_factor, _ERROR_AT_75 * self.step_factor**2)
+
+
+def _check_layers(ends: tuple[float, ...]) -> None:
+    rising = all(low < high for low, high in pairwise((0.0, *ends)))
+    if not (1 <= len(ends) <= MAX_LAYERS and rising and ends[-1] == 1.0):
+        raise UnsupportedError(f"ends of layers must rise to 1, at most {MAX_LAYERS} of them")
 
 
 def _factor(quality: float) -> float:

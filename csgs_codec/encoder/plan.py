@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes.coding import TRANSFORMED_KINDS, GroupCoding, warp
-from csgs_codec.attributes.steps import FEATURES, LARGEST_CLASS, StepRule
+from csgs_codec.attributes.steps import FEATURES, LARGEST_CLASS, LARGEST_COEFFICIENT, StepRule
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.decoder.parser import FINE_BITS_MAX
@@ -84,7 +84,10 @@ def step_rule(
     low: int,
     high: int,
 ) -> StepRule:
-    """Express ``per_octave * log2 step + offset`` in the decoded integers of earlier groups."""
+    """Express ``per_octave * log2 step + offset`` in the decoded integers of earlier groups.
+
+    Slopes through a handful of Gaussians can be too steep for the format: one step fits all then.
+    """
     unit, centre = np.zeros(FEATURES), appearance.median.copy()
     for places, source in _FEATURE_SOURCES:
         if source in codings and source is not kind:
@@ -97,6 +100,8 @@ def step_rule(
     coefficients = np.rint(slope * unit * (1 << _RULE_SHIFT)).astype(int)
     bias = int(np.rint(constant * (1 << _RULE_SHIFT)))
     a, b, c, d, e, f = (int(v) for v in coefficients)
+    if max(map(abs, (bias, a, b, c, d, e, f))) > LARGEST_COEFFICIENT:
+        return StepRule()
     return StepRule(bias, (a, b, c, d, e, f), _RULE_SHIFT, low, high)
 
 

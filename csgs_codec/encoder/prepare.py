@@ -17,7 +17,9 @@ from csgs_codec.encoder.bounds import resolve
 from csgs_codec.encoder.meaning import SemanticMetric
 from csgs_codec.encoder.objects import describe_objects
 from csgs_codec.encoder.options import EncodeOptions
-from csgs_codec.errors import PlyError, UsageError
+from csgs_codec.errors import PlyError, UnsupportedError, UsageError
+from csgs_codec.io.ply import list_rows
+from csgs_codec.limits import DEFAULT_LIMITS
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role, assign_roles, require_positions
 from csgs_codec.semantics.heads import Head
@@ -72,6 +74,8 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     ------
     PlyError
         The scene has no positions, or defects under ``nan='error'``.
+    UnsupportedError
+        Other elements are too large for decoders.
     UsageError
         A bound names a group that the scene does not have, an attachment has a bad name, or object
         names do not fit the scene.
@@ -83,6 +87,7 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     groups = assign_roles(scene, options.semantic, options.ids)
     require_positions(scene, groups)
     resolve(options.max_error, groups)
+    _check_elements(scene)
     notes += _check_metric(groups, options.semantic_metric)
     notes += suspicions(scene, groups)
     defects = [] if options.lossless else find_defects(scene, groups)
@@ -119,6 +124,13 @@ def prepare(scene: Scene, options: EncodeOptions) -> Prepared:
     return Prepared(
         finite, coded, constants, extras, exceptions, scene, groups, notes, attachments, objects
     )
+
+
+def _check_elements(scene: Scene) -> None:
+    """Refuse other elements that decoders would refuse."""
+    rows, most = list_rows(scene.elements), DEFAULT_LIMITS.list_rows
+    if rows > most:
+        raise UnsupportedError(f"other elements have {rows} rows with lists, more than {most}")
 
 
 def _check_metric(groups: tuple[Group, ...], metric: SemanticMetric) -> list[str]:

@@ -199,4 +199,4 @@ def _write_nearby(
     eight_bits = np.clip(shift_round(near, channels.shift) + MIDDLE, 0, 255)
     eight_bits[row < 0] = MIDDLE
     seen = np.concatenate([eight_bits, found.distance[:, :used, None]], axis=2)
-    out[:] = seen.reshape(len(row), -1).T
+    out[:] = seen.reshape(len(row), len(out)).T

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from csgs_codec.errors import OutputExistsError
 
+_SHOWN = 40
+
 
 def check_target(path: str | os.PathLike[str], force: bool) -> None:
     """Refuse a target that exists, unless ``force``; to be called before any work.
@@ -34,7 +36,8 @@ def atomic_write(path: str | os.PathLike[str], force: bool = False) -> Iterator[
     """
     check_target(path, force)
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    shown = target.name[:_SHOWN]  # the whole name may be as long as names can be
+    handle, name = tempfile.mkstemp(prefix=f".{shown}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream

@@ -10,12 +10,14 @@ from typing import BinaryIO
 import numpy as np
 from plyfile import PlyData, PlyElement, PlyListProperty, PlyParseError
 
-from csgs_codec.errors import PlyError
+from csgs_codec.errors import LimitError, PlyError
+from csgs_codec.limits import DEFAULT_LIMITS, Limits
 from csgs_codec.scene import Column, PlyLayout, Scene
 
 _HEADER_LIMIT = 1 << 22
 _ROWS_WITHOUT_PROPERTIES = 1 << 16
 _ROWS_TOGETHER = 2048
+_EMBEDDED = ["format", "binary_little_endian", "1.0"]
 _TYPE_BYTES = {
     **dict.fromkeys(("char", "int8", "uchar", "uint8"), 1),
     **dict.fromkeys(("short", "int16", "ushort", "uint16"), 2),
@@ -45,7 +47,7 @@ def read_ply(path: str | os.PathLike[str]) -> Scene:
         with open(path, "rb") as stream:
             _check_counts(stream, os.fstat(stream.fileno()).st_size)
             stream.seek(0)
-            data = PlyData.read(stream, mmap=_has_rows(stream))
+            data = _read_data(stream, _has_rows(stream))
     except PlyError as error:
         raise error.located(file=str(path)) from None
     except PlyParseError as error:
@@ -55,18 +57,30 @@ def read_ply(path: str | os.PathLike[str]) -> Scene:
     return _to_scene(data, str(path))
 
 
-def elements_from_ply_bytes(data: bytes) -> tuple[PlyElement, ...]:
-    """Return the elements of a small binary PLY held in memory.
+def _read_data(stream: BinaryIO, mmap: bool) -> PlyData:
+    """Read; a number in a text that is too large for its type becomes infinite."""
+    with np.errstate(over="ignore"):
+        return PlyData.read(stream, mmap=mmap)
+
+
+def elements_from_ply_bytes(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[PlyElement, ...]:
+    """Return the elements of a small binary little-endian PLY held in memory.
 
     Raises
     ------
     PlyError
+    LimitError
+        So many rows with lists would take too long.
     """
     stream = io.BytesIO(data)
-    _check_counts(stream, len(data))
+    if [line for line in _header(stream) if line[:1] == ["format"]] != [_EMBEDDED]:
+        raise PlyError("embedded elements are not in binary, little-endian")
+    stream.seek(0)
+    if _check_counts(stream, len(data)) > limits.list_rows:
+        raise LimitError(f"other elements have more than {limits.list_rows} rows with lists")
     stream.seek(0)
     try:
-        return tuple(PlyData.read(stream, mmap=False).elements)
+        return tuple(_read_data(stream, False).elements)
     except (PlyParseError, ValueError, OverflowError, KeyError) as error:
         raise PlyError(f"embedded elements are malformed: {error}") from error
 
@@ -171,22 +185,41 @@ def _to_scene(data: PlyData, path: str) -> Scene:
 
 
 def _header(stream: BinaryIO) -> list[list[str]]:
+    """Words of each line of a header; the stream is left behind it.
+
+    Lines must end where plyfile ends them, or it reads a header that was not checked: as the first
+    one does, so that another kind of line end is part of a line.
+    """
     text = stream.read(_HEADER_LIMIT)
-    if not text.startswith(b"ply"):
-        raise PlyError("not a PLY file (it does not start with 'ply')")
-    end = re.search(rb"[\r\n]end_header\b", text)
-    if end is None:
+    start = re.match(rb"ply(\r\n|\r|\n)", text)
+    if start is None:
+        raise PlyError("not a PLY file (it does not start with a line 'ply')")
+    end = text.find(start[1] + b"end_header" + start[1])
+    if end < 0:
         raise PlyError("PLY header has no 'end_header'")
-    stream.seek(end.start())
-    lines = text[: end.start()].splitlines()
+    lines = text[:end].split(start[1])
+    stream.seek(end + len(b"end_header") + 2 * len(start[1]))
     return [line.decode("ascii", "replace").split() for line in lines]
 
 
-def _check_counts(stream: BinaryIO, size: int) -> None:
-    """Refuse counts that the file cannot hold, before anything is allocated for them."""
+def list_rows(elements: tuple[PlyElement, ...]) -> int:
+    """How many rows hold lists, each row once for each of its lists."""
+    lists = (sum(isinstance(p, PlyListProperty) for p in e.properties) for e in elements)
+    return sum(number * element.count for number, element in zip(lists, elements, strict=True))
+
+
+def _check_counts(stream: BinaryIO, size: int) -> int:
+    """Refuse counts that the file cannot hold, before anything is allocated for them.
+
+    Returns
+    -------
+    int
+        What :func:`list_rows` will be.
+    """
     words = _header(stream)
     body = size - stream.tell()
     elements: list[tuple[str, int, int]] = []
+    lists = 0
     for line in words:
         if line[:1] == ["element"] and len(line) == 3:
             if not line[2].isdigit():
@@ -196,6 +229,7 @@ def _check_counts(stream: BinaryIO, size: int) -> None:
             name, count, row = elements[-1]
             kind = line[2] if line[1] == "list" else line[1]
             elements[-1] = (name, count, row + _TYPE_BYTES.get(kind, 1))
+            lists += count if line[1] == "list" else 0
     binary = any(line[:1] == ["format"] and line[1:2] != ["ascii"] for line in words)
     for name, count, row in elements:
         if count * (row if binary else 2) > body + 2:
@@ -203,6 +237,7 @@ def _check_counts(stream: BinaryIO, size: int) -> None:
     # these take no bytes in a binary file, but still time to read
     if sum(count for _, count, row in elements if not row) > _ROWS_WITHOUT_PROPERTIES:
         raise PlyError("too many rows without properties")
+    return lists
 
 
 def _has_rows(stream: BinaryIO) -> bool:

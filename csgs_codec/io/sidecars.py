@@ -6,6 +6,7 @@ is unpickled: what would run code when read is refused.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import CsgsError, SidecarError, UnsupportedError
+from csgs_codec.io.arrays import Npz, read_npy
+from csgs_codec.io.checkpoints import load_checkpoint
 from csgs_codec.io.ply import read_ply
+from csgs_codec.limits import MAX_CHANNELS
 from csgs_codec.scene import Column, Scene
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".ply")
@@ -28,6 +32,7 @@ _SAME_PLACE = 1e-4
 _DEEPEST = 16
 
 Array = NDArray[np.generic]
+Chosen = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -128,61 +133,72 @@ def merge_sidecar(scene: Scene, path: str | os.PathLike[str], name: str | None =
     try:
         if source.suffix.lower() == ".ply":
             return _merge_ply(scene, source, name)
-        stem, array, notes = _pick(source, name)
+        stem, array, notes = _pick(source, name, scene.count)
         return _merge_array(scene, array, _property_name(stem), [*notes])
     except (SidecarError, UnsupportedError) as error:
         raise error.located(file=str(source)) from None
 
 
-def _pick(source: Path, name: str | None) -> tuple[str, Array, list[str]]:
-    """One array of a file, what to call it, and notes."""
+def _pick(source: Path, name: str | None, count: int) -> tuple[str, Array, list[str]]:
+    """One array of a file that has ``count`` rows, what to call it, and notes."""
     suffix = source.suffix.lower()
     if suffix == ".npy":
         return name or source.stem, _read_numpy(source), []
     if suffix == ".npz":
-        arrays: Mapping[str, Any] = _read_npz(source)
-    elif suffix in (".pt", ".pth"):
-        arrays = _read_torch(source)
-    else:
+        return *_read_npz(source, name, count), []
+    if suffix not in (".pt", ".pth"):
         raise SidecarError(f"{suffix or 'a file without suffix'} is none of {', '.join(SUFFIXES)}")
-    if not arrays:
-        raise SidecarError("the file holds no array")
-    key = _choose(arrays, name)
-    stem = source.stem if len(arrays) == 1 and name is None else name or key
-    if suffix == ".npz":
-        return stem, arrays[key], []
+    arrays = _read_torch(source)
+    key, stem = _choose({k: tuple(v.shape) for k, v in arrays.items()}, name, source)
+    _check_shape(tuple(arrays[key].shape), count)
     return stem, *_to_numpy(arrays[key])
 
 
-def _choose(arrays: Mapping[str, Any], name: str | None) -> str:
-    if name in arrays:
-        return str(name)
-    if len(arrays) == 1:
-        return next(iter(arrays))
-    ends = [key for key in arrays if name is not None and key.rpartition(".")[2] == name]
-    if len(ends) == 1:
-        return ends[0]
-    listed = [f"{key} {tuple(value.shape)}" for key, value in list(arrays.items())[:_SHOWN]]
-    more = f" and {len(arrays) - _SHOWN} more" if len(arrays) > _SHOWN else ""
-    said = "several arrays; choose one with FILE:NAME" if name is None else f"no array {name!r}"
-    raise SidecarError(f"{said}: {', '.join(listed)}{more}")
+def _choose(shapes: Mapping[str, tuple[int, ...]], name: str | None, source: Path) -> Chosen:
+    """Key of an array, and what to call it."""
+    if not shapes:
+        raise SidecarError("the file holds no array")
+    ends = [key for key in shapes if name is not None and key.rpartition(".")[2] == name]
+    if name in shapes:
+        key = str(name)
+    elif len(shapes) == 1 or len(ends) == 1:
+        key = next(iter(shapes)) if len(shapes) == 1 else ends[0]
+    else:
+        listed = [f"{key} {shape}" for key, shape in list(shapes.items())[:_SHOWN]]
+        more = f" and {len(shapes) - _SHOWN} more" if len(shapes) > _SHOWN else ""
+        said = "several arrays; choose one with FILE:NAME" if name is None else f"no array {name!r}"
+        raise SidecarError(f"{said}: {', '.join(listed)}{more}")
+    return key, source.stem if len(shapes) == 1 and name is None else name or key
+
+
+def _check_shape(shape: tuple[int, ...], count: int) -> None:
+    """Refuse arrays that do not belong to ``count`` rows, before they are held."""
+    if not shape:
+        raise SidecarError("the array is a single number")
+    if shape[0] != count:
+        raise SidecarError(f"{shape[0]} rows, but the scene has {count}")
+    if math.prod(shape[1:]) > MAX_CHANNELS:
+        raise SidecarError(f"shape {shape} has more than {MAX_CHANNELS} columns")
 
 
 def _read_numpy(source: Path) -> Array:
     try:
-        array = np.load(source, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(source, "rb") as stream:
+            return read_npy(stream, os.fstat(stream.fileno()).st_size)
+    except (OSError, ValueError) as error:
         raise SidecarError(f"not a readable .npy (pickles are refused): {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise SidecarError("the file is no .npy, whatever its name")
-    return array
 
 
-def _read_npz(source: Path) -> dict[str, Array]:
+def _read_npz(source: Path, name: str | None, count: int) -> tuple[str, Array]:
+    """What to call an array, and the array."""
     try:
-        with np.load(source, allow_pickle=False) as opened:
-            return {key: opened[key] for key in opened.files}
-    except Exception as error:  # zipfile, zlib and numpy each have errors of their own
+        with open(source, "rb") as stream:
+            arrays = Npz(stream)
+            headers = {key: arrays.header(key) for key in arrays}
+            key, stem = _choose({k: h.shape for k, h in headers.items()}, name, source)
+            _check_shape(headers[key].shape, count)
+            return stem, arrays[key]
+    except (OSError, ValueError) as error:
         raise SidecarError(f"not a readable .npz (pickles are refused): {error}") from None
 
 
@@ -193,10 +209,10 @@ def _read_torch(source: Path) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         raise UnsupportedError("reading .pt and .pth needs torch: csgs_codec[encode]") from error
     try:
-        loaded = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, pickle and zipfile each have errors of their own
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SidecarError(f"only tensors are read, pickled objects are refused: {said}") from None
+        with open(source, "rb") as stream:
+            loaded = load_checkpoint(stream)
+    except (OSError, ValueError) as error:
+        raise SidecarError(f"only tensors are read, pickled objects are refused: {error}") from None
     found: dict[str, Any] = {}
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
@@ -224,10 +240,7 @@ def _to_numpy(tensor: Any) -> tuple[Array, list[str]]:
 
 
 def _merge_array(scene: Scene, array: Array, stem: str, notes: list[str]) -> Merged:
-    if not array.ndim:
-        raise SidecarError("the array is a single number")
-    if len(array) != scene.count:
-        raise SidecarError(f"{len(array)} rows, but the scene has {scene.count}")
+    _check_shape(array.shape, scene.count)
     while array.ndim > 2 and 1 in array.shape[1:]:
         array = np.squeeze(array, axis=1 + array.shape[1:].index(1))
     if array.ndim > 2 or 0 in array.shape[1:]:

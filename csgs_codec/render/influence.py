@@ -90,6 +90,53 @@ def influence(
     return Influence(*np.ascontiguousarray(out.T * np.float32(stride)))
 
 
+@dataclass(frozen=True)
+class Removal:
+    """What a picture is to a Gaussian, shape (n,) each.
+
+    Attributes
+    ----------
+    change : ndarray of float32
+        Squared change of the picture if this one alone were left out, summed over pixels and
+        channels. What lies behind the last Gaussian that a pixel blends counts as black.
+    exposure : ndarray of float32
+        Mean share of its light that is not blocked by what stands in front, 0 to 1.
+    """
+
+    change: Floats
+    exposure: Floats
+
+
+def removal(projection: Projection, tiles: TileLists, raster: Raster, stride: int = 1) -> Removal:
+    """What leaving out each Gaussian does to a picture.
+
+    Parameters
+    ----------
+    projection, tiles, raster
+        A picture of ``projection.rgb`` on a black background.
+    stride : int
+        Only every ``stride``-th row of pixels is looked at; sums are scaled up.
+    """
+    entries = np.empty((len(tiles.ids), 3), np.float32)
+    sums = np.zeros((len(projection.depth), 3), np.float32)
+    inputs = (
+        *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, projection.rgb),
+        *(raster.transmittance, raster.last, stride, entries),
+    )
+    in_pieces(
+        lambda begin, end: influence_kernels.removal_tiles(begin, end, *inputs),
+        tiles.tiles_x * tiles.tiles_y,
+        _PIECES_PER_THREAD,
+        _TILES,
+    )
+    in_pieces(
+        lambda begin, end: kernels.sum_entries(begin, end, tiles.ids, entries, sums), len(sums)
+    )
+    change, weights, alphas = sums.T
+    exposure = (weights / np.maximum(alphas, 1e-9)).astype(np.float32)
+    return Removal(change * np.float32(stride), exposure)
+
+
 def directions(gaussians: RenderGaussians, camera: Camera, coefficients: int) -> Floats:
     """Spherical harmonics of the directions in which a camera sees Gaussians, shape (n, K)."""
     out = np.empty((gaussians.count, coefficients), np.float32)

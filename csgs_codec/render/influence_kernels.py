@@ -120,6 +120,79 @@ def squared_tiles(
 
 
 @njit(**OPTIONS)
+def removal_tiles(
+    begin, end, tiles_x, offsets, ids, packed, colours, transmittance, last, stride, out
+):
+    """What is missing when a Gaussian is left out, for each entry of the tile lists.
+
+    ``out`` has shape (entries, 3): squared change of the pixels, summed over pixels and channels,
+    on a black background; sum of blending weights; sum of alphas. Only every ``stride``-th row of
+    the picture counts.
+    """
+    height, width = transmittance.shape
+    left = np.empty(TILE * TILE, np.float32)
+    latest = np.empty(TILE * TILE, np.int32)
+    behind = np.empty(3 * TILE * TILE, np.float32)
+    plane = TILE * TILE
+    for tile in range(begin, end):
+        x0, y0 = tile % tiles_x * TILE, tile // tiles_x * TILE
+        rows, columns = min(TILE, height - y0), min(TILE, width - x0)
+        left[:] = ONE
+        behind[:] = ZERO
+        latest[:] = -1
+        deepest = -1
+        for r in range(rows):
+            for lane in range(columns):
+                at = r * TILE + lane
+                left[at] = transmittance[y0 + r, x0 + lane]
+                if (y0 + r) % stride == 0:
+                    latest[at] = last[y0 + r, x0 + lane]
+                    deepest = max(deepest, latest[at])
+        centres = lane_numbers() + (np.float32(x0) + np.float32(0.5))
+        top = np.float32(y0) + np.float32(0.5)
+        first = offsets[tile]
+        out[first + deepest + 1 : offsets[tile + 1]] = ZERO
+        for place in range(deepest, -1, -1):
+            j = first + place
+            i = ids[j]
+            dx = packed[i, 0] - centres
+            red, green, blue = colours[i, 0], colours[i, 1], colours[i, 2]
+            change = weights = alphas = spread(ZERO)
+            row, row_end = rows_touched(packed, i, top, rows)
+            for r in range(row, row_end + 1):
+                if (y0 + r) % stride != 0:
+                    continue
+                alpha, _, hit = row_alpha(packed, i, dx, packed[i, 1] - (top + np.float32(r)))
+                at = r * TILE
+                hit = hit & (load(latest, at) >= np.int32(place))
+                if not some(hit):
+                    continue
+                inverse = ONE / (ONE - alpha)
+                after = load(left, at)
+                before = after * inverse
+                store(left, at, select(hit, before, after))
+                weight = select(hit, alpha * before, ZERO)
+                opened = select(hit, alpha * inverse, ZERO)
+                b0, b1, b2 = (
+                    load(behind, at),
+                    load(behind, plane + at),
+                    load(behind, 2 * plane + at),
+                )
+                d0, d1, d2 = (
+                    weight * red - opened * b0,
+                    weight * green - opened * b1,
+                    weight * blue - opened * b2,
+                )
+                store(behind, at, b0 + weight * red)
+                store(behind, plane + at, b1 + weight * green)
+                store(behind, 2 * plane + at, b2 + weight * blue)
+                change = change + (d0 * d0 + d1 * d1 + d2 * d2)
+                weights = weights + weight
+                alphas = alphas + select(hit, alpha, ZERO)
+            out[j, 0], out[j, 1], out[j, 2] = total(change), total(weights), total(alphas)
+
+
+@njit(**OPTIONS)
 def squared_rows(
     begin, end, means, quats, scales, view, lens, width, height, packed, visible, moments, out
 ):

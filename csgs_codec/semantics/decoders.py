@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import LimitError, UnsupportedError, UsageError
-from csgs_codec.semantics.heads import Arrays, arrays_of, head_of
+from csgs_codec.semantics.heads import Arrays, arrays_of, finite, first_of, head_of
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.floating]
@@ -112,14 +112,13 @@ def _layers(arrays: Arrays, numbers: list[int]) -> tuple[tuple[F32, F32], ...]:
         raise UsageError(f"no decoder of linear layers with ReLU between them: layers {numbers}")
     layers = []
     for number in numbers:
-        weight = np.asarray(arrays[f"decoder.{number}.weight"], np.float32)
-        bias = np.asarray(arrays.get(f"decoder.{number}.bias", np.zeros(len(weight))), np.float32)
-        if weight.ndim != 2 or not weight.size or bias.shape != weight.shape[:1]:
-            said = f"{weight.shape} weights and {bias.shape} biases"
+        weight = first_of(arrays, (f"decoder.{number}.weight",))
+        bias = first_of(arrays, (f"decoder.{number}.bias",))
+        assert weight is not None
+        if weight.ndim != 2 or not weight.size or bias is None or bias.shape != weight.shape[:1]:
+            said = f"{weight.shape} weights and {None if bias is None else bias.shape} biases"
             raise UsageError(f"no decoder: layer {number} has {said}")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise UsageError(f"no decoder: layer {number} is not finite")
-        layers.append((weight, bias))
+        layers.append((finite(weight).astype(np.float32), finite(bias).astype(np.float32)))
     for (before, _), (after, _) in pairwise(layers):
         if after.shape[1] != len(before):
             raise UsageError(f"no decoder: {len(before)} outputs for {after.shape[1]} inputs")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import UsageError
+from csgs_codec.io.arrays import read_npy
 from csgs_codec.semantics.select import (
     OPERATORS,
     All,
@@ -188,10 +189,11 @@ def read_vectors(path: Path) -> NDArray[np.float32]:
     UsageError
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as stream:
+            array = read_npy(stream, path.stat().st_size)
+    except (OSError, ValueError) as error:
         raise UsageError(f"not a readable .npy: {error}", file=str(path)) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or not array.size:
+    if array.dtype.kind not in "iuf" or not array.size:
         raise UsageError("the file holds no vector of numbers", file=str(path))
     if array.ndim not in (1, 2):
         raise UsageError(f"shape {array.shape} is none of vectors", file=str(path))

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.errors import LimitError, UnsupportedError, UsageError
+from csgs_codec.io.arrays import Npz
+from csgs_codec.io.checkpoints import load_checkpoint
 from csgs_codec.limits import DEFAULT_LIMITS
 
 F64 = NDArray[np.float64]
@@ -26,6 +28,7 @@ _WEIGHTS = ("weight", "W", "classifier.weight", "w")
 _BIASES = ("bias", "b", "classifier.bias")
 _NAMES = ("classes", "names")
 _ROWS = 65536
+MOST_WEIGHTS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -111,34 +114,59 @@ def head_of(arrays: Arrays) -> Head:
     UsageError
         There is none.
     """
-    weight = _first(arrays, _WEIGHTS)
+    weight, bias, names = (first_of(arrays, known) for known in (_WEIGHTS, _BIASES, _NAMES))
     if weight is None:
         raise UsageError(f"no linear head: no array is called {' or '.join(_WEIGHTS)}")
-    matrix = np.asarray(weight, np.float64)
-    if matrix.ndim < 2 or matrix.size != matrix.shape[0] * matrix.shape[1]:
-        raise UsageError(f"no linear head: the weight has shape {matrix.shape}")
-    matrix = matrix.reshape(matrix.shape[:2])
-    bias = _first(arrays, _BIASES)
-    offset = np.zeros(len(matrix)) if bias is None else np.asarray(bias, np.float64)
-    if offset.shape != (len(matrix),) or not np.isfinite(matrix).all():
-        raise UsageError(f"no linear head: {matrix.shape} weights and {offset.shape} biases")
-    names = _first(arrays, _NAMES)
-    listed = () if names is None else tuple(str(n) for n in np.asarray(names).reshape(-1))
-    return Head(matrix, offset, listed if len(listed) == len(matrix) else ())
+    if weight.ndim < 2 or weight.size != weight.shape[0] * weight.shape[1] or not weight.size:
+        raise UsageError(f"no linear head: the weight has shape {weight.shape}")
+    matrix = finite(weight).reshape(weight.shape[:2])
+    if bias is not None and bias.shape != (len(matrix),):
+        raise UsageError(f"no linear head: {matrix.shape} weights and {bias.shape} biases")
+    offset = np.zeros(len(matrix)) if bias is None else finite(bias)
+    if names is None or names.size != len(matrix):
+        return Head(matrix, offset)
+    return Head(matrix, offset, tuple(str(n) for n in names.reshape(-1)))
 
 
-def _first(arrays: Arrays, names: tuple[str, ...]) -> NDArray[np.generic] | None:
-    return next((arrays[name] for name in names if name in arrays), None)
+def finite(array: NDArray[np.generic]) -> F64:
+    """An array as float64.
+
+    Raises
+    ------
+    UsageError
+        It holds something else than finite numbers.
+    LimitError
+        It is larger than any head.
+    """
+    if array.size > MOST_WEIGHTS:
+        raise LimitError(f"a head of {array.size} weights exceeds {MOST_WEIGHTS}")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise UsageError(f"no head: {array.dtype} is not a type of finite numbers")
+    return array.astype(np.float64)
+
+
+def first_of(arrays: Arrays, names: tuple[str, ...]) -> NDArray[np.generic] | None:
+    """The first array that is there, None if none is.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read: some containers are read array by array.
+    """
+    try:
+        return next((arrays[name] for name in names if name in arrays), None)
+    except ValueError as error:
+        raise UsageError(f"no readable array: {error}") from None
 
 
 def _check_size(data: bytes) -> None:
     """Refuse a container that would inflate to more than attachments may."""
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return
     try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            return
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             size = sum(entry.file_size for entry in opened.infolist())
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except Exception as error:  # struct, zipfile and the codecs have errors of their own
         raise UsageError(f"no readable container: {error}") from None
     if size > DEFAULT_LIMITS.attached_bytes:
         raise LimitError(f"a head of {size} bytes exceeds {DEFAULT_LIMITS.attached_bytes}")
@@ -158,15 +186,14 @@ def arrays_of(name: str, data: bytes) -> Arrays:
     _check_size(data)
     try:
         if suffix == ".npz":
-            with np.load(io.BytesIO(data), allow_pickle=False) as opened:
-                return {name: opened[name] for name in opened.files}
+            return Npz(io.BytesIO(data))
         if suffix == ".safetensors":
             from safetensors.numpy import load
 
-            return dict(load(data))
+            return load(data)
         import torch
 
-        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        loaded = load_checkpoint(io.BytesIO(data))
         return {k: v.numpy() for k, v in loaded.items() if isinstance(v, torch.Tensor)}
     except ModuleNotFoundError as error:
         raise UnsupportedError(f"{suffix} files need {error.name}, which is missing") from error

@@ -119,6 +119,10 @@ def test_every_bit_of_a_chunk_is_protected() -> None:
 def test_chunk_types_are_letters(type_: bytes) -> None:
     with pytest.raises(CorruptError):
         read_chunk(type_ + bytes(8), 0, LIMITS)
+    with pytest.raises(CorruptError):
+        read_chunk(type_, 0, LIMITS)
+    with pytest.raises(TruncatedError):
+        read_chunk(type_[:3], 0, LIMITS)
 
 
 def test_chunk_limit_comes_before_its_bytes() -> None:
@@ -199,6 +203,9 @@ def make_header(**changes: object) -> Header:
     return dataclasses.replace(header, **changes)
 
 
+SCALES_OF_OTHER_WIDTH = GroupDeclaration(GroupKind.SCALE, 2, 3)
+
+
 def reread(header: Header, limits: Limits = LIMITS) -> Header:
     return Header.read(FieldReader(header.write(), "HEAD"), limits)
 
@@ -224,6 +231,7 @@ def test_header_survives_writing() -> None:
         {"groups": (GroupDeclaration(GroupKind.SH, 0, 45),)},
         {"groups": (GroupDeclaration(GroupKind.SH, 1025, 45),)},
         {"groups": (GroupDeclaration(GroupKind.SH, 9, 1025),)},
+        {"groups": (GroupDeclaration(GroupKind.POSITION, 3, 3), SCALES_OF_OTHER_WIDTH)},
         {"passes": (Pass(2, (0,)),)},
         {"passes": (Pass(0, (3,)),)},
         {"passes": (Pass(0, (0, 0)),)},
@@ -234,6 +242,13 @@ def test_header_survives_writing() -> None:
 def test_invalid_headers_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(CorruptError):
         reread(make_header(**change))
+
+
+def test_transformed_groups_need_no_columns() -> None:
+    """They may be contexts of others only."""
+    groups = (GroupDeclaration(GroupKind.POSITION, 3, 3), GroupDeclaration(GroupKind.SH, 2, 0))
+    header = make_header(groups=groups, passes=(Pass(0, (0, 1)), Pass(1, (0, 1))))
+    assert reread(header) == header
 
 
 def test_header_limits() -> None:
@@ -247,12 +262,15 @@ def test_header_limits() -> None:
         reread(make_header(gaussians=2**63))
 
 
-@pytest.mark.parametrize(("at", "value"), [(0, 7), (2, 9)])
-def test_other_versions_are_unsupported(at: int, value: int) -> None:
-    payload = bytearray(make_header().write())
-    payload[at] = value
+@pytest.mark.parametrize("major", [0, 2])
+def test_other_major_versions_are_unsupported(major: int) -> None:
+    payload = make_header(version=(major, 0)).write()
     with pytest.raises(UnsupportedError):
-        Header.read(FieldReader(bytes(payload), "HEAD"), LIMITS)
+        Header.read(FieldReader(payload, "HEAD"), LIMITS)
+
+
+def test_minor_versions_are_all_read() -> None:
+    assert reread(make_header(version=(1, 7))).version == (1, 7)
 
 
 def test_unknown_kinds_are_unsupported() -> None:

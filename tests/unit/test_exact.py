@@ -92,7 +92,7 @@ def test_exceptions_overwrite_bit_for_bit() -> None:
         "x": np.zeros(10, np.float64),
         "untouched": np.arange(10, dtype=np.uint8),
     }
-    exact.apply_exceptions(columns, make_exceptions())
+    exact.apply_exceptions(list(columns.values()), make_exceptions())
     assert columns["opacity"][0] == np.inf
     assert columns["opacity"].view(np.uint32)[5] == 0x7FC00001
     assert columns["scale_0"].tolist() == [-np.inf] + [1.0] * 9

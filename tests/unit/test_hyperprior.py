@@ -120,6 +120,12 @@ def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(found[0], found[1])
 
 
+def test_empty_rounds_have_no_inputs(backend: str) -> None:
+    """A layer may be too small for some of its rounds."""
+    context = LayerContext(LAYOUT, make_tile(), 2, np.zeros(1, np.int8))
+    assert context.inputs(slice(1, None)).shape == (0, LAYOUT.width)
+
+
 def test_layout_of_nothing(backend: str) -> None:
     assert all_inputs(ContextLayout(), make_tile(), 1, np.zeros(60, np.int8)).shape == (60, 0)
 

@@ -319,6 +319,25 @@ def test_bytes_behind_the_end_of_a_stream(file: bytes, extra: int) -> None:
         stream.close()
 
 
+def test_a_stream_that_comes_in_small_pieces(file: bytes) -> None:
+    """A chunk is not looked at again with each of its bytes; what comes too late is no crash."""
+    stream = open_stream()
+    data = file + b"more"
+    scenes_ = [scene for at in range(len(data)) for scene in stream.feed(data[at : at + 1])]
+    assert len(scenes_) == len(probe(file).levels) and stream.done
+    with pytest.raises(CorruptError, match="4 bytes behind the last level"):
+        stream.close()
+
+
+def test_a_large_chunk_in_a_stream_takes_time_that_grows_with_it() -> None:
+    stream = open_stream()
+    stream.feed(SIGNATURE + b"HEAD" + struct.pack("<I", 1 << 28))
+    begin = time.perf_counter()
+    for _ in range(4000):
+        stream.feed(bytes(1 << 10))
+    assert time.perf_counter() - begin < SECONDS
+
+
 def inserted(data: bytes, number: int, type_: str) -> bytes:
     """Put a chunk before another one; the levels that it falls into end later."""
     chunks, places = chunks_of(data), probe(data).chunks

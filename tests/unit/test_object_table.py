@@ -214,6 +214,8 @@ def test_tables_that_are_right(data: bytes, document: Any) -> None:
         {"property": "label", "objects": {}},
         {"property": "label", "objects": [1]},
         {"property": "label", "objects": [*table_of()["objects"]] * 2},
+        {"property": "label", "objects": [{"id": 1, "name": "", "colour": None, "count": 0}]},
+        {"property": "label", "objects": [{"id": 1, "name": "", "count": 0, "box": None}]},
         table_of(id=None),
         table_of(id=1.0),
         table_of(id=True),

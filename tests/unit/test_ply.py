@@ -268,3 +268,24 @@ def test_rows_without_properties_are_bounded(tmp_path: Path, elements: str) -> N
     path.write_bytes(header(elements))
     with pytest.raises(PlyError, match="without properties"):
         read_ply(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "other"), [(b"\n", b"\r"), (b"\r", b"\n"), (b"\r\n", b"\n"), (b"\r\n", b"\r")]
+)
+def test_headers_whose_lines_end_in_several_ways(
+    tmp_path: Path, ending: bytes, other: bytes
+) -> None:
+    """Counts are those of the header that plyfile will read."""
+    lines = [
+        b"ply",
+        b"format binary_little_endian 1.0",
+        b"comment a" + other + b"end_header",
+        b"element vertex 1000000000",
+        b"property list uchar int y",
+        b"end_header",
+    ]
+    path = tmp_path / "a.ply"
+    path.write_bytes(ending.join(lines) + ending + bytes(4))
+    with pytest.raises(PlyError, match="too short for 1000000000 rows"):
+        read_ply(path)

@@ -14,7 +14,7 @@ from tests import scenes
 TOLERANCE = 0.6
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 50])
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 50])
 @pytest.mark.parametrize("name", scenes.SCENES)
 def test_round_trip_in_the_original_order(name: str, n: int) -> None:
     scene = scenes.SCENES[name](n)

@@ -33,5 +33,5 @@ def test_the_worked_file_byte_by_byte() -> None:
 
 def test_version_and_printed_tables() -> None:
     assert ".".join(map(str, VERSION)) == BITSTREAM_VERSION
-    assert f"| Version | {BITSTREAM_VERSION}-rc1 |" in TEXT
+    assert f"| Version | {BITSTREAM_VERSION}-rc2 |" in TEXT
     assert f"`{' '.join(map(str, POWERS))}`" in TEXT

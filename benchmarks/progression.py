@@ -1,0 +1,94 @@
+"""What progression costs: a progressive file against files of a single layer.
+
+    python benchmarks/progression.py SCENE.ply CAMERAS.json [...]
+
+writes ``PROGRESSION.md`` beside this file. Both kinds are made by the same encoder, without
+semantics; a file of a single layer has all Gaussians in its first level. Each level of the
+progressive file, as a decoder shows it, is held against the single-layer file that has its PSNR,
+by interpolation between several qualities. PSNR is of the decoded file against the original over
+the views marked ``test``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rate_distortion import state_of_sources
+from rd_bench.cache import Cache, user_cache
+from rd_bench.curves import bytes_at
+from rd_bench.measure import say
+from rd_bench.quality import Meter, Own
+from rd_bench.report import table
+from rd_bench.scenes import load, save, scene_name
+
+from csgs_codec import EncodeOptions, Scene, decode, encode, probe
+
+HERE = Path(__file__).resolve().parent
+SINGLE = (1.0,)
+
+
+class Bench:
+    """One scene: encodes, decodes and measures."""
+
+    def __init__(self, scene: Scene, path: Path, cameras: Path, folder: Path) -> None:
+        self._scene, self._folder = scene, folder
+        original = save(folder / "original.ply", scene)
+        self._meter = Meter(Own(), Cache(user_cache()), original, cameras)
+        self.name = scene_name(path)
+
+    def encode(self, quality: float, layer_ends: tuple[float, ...] | None) -> bytes:
+        """Bytes of a file."""
+        options = EncodeOptions(quality=quality, layer_ends=layer_ends)
+        say(f"{self.name}: quality {quality:g}, {'single layer' if layer_ends else 'progressive'}")
+        return encode(self._scene, options).data
+
+    def psnr(self, data: bytes, level: int | None = None) -> float:
+        """PSNR of a level as a decoder shows it."""
+        return self._meter(save(self._folder / "decoded.ply", decode(data, level=level))).psnr
+
+
+def measure(bench: Bench, qualities: tuple[float, ...], quality: float) -> str:
+    """Measure a scene and return its section."""
+    progressive = bench.encode(quality, None)
+    singles = {q: bench.encode(q, SINGLE) for q in sorted({*qualities, quality})}
+    curve = [(len(data), bench.psnr(data)) for data in singles.values()]
+    whole, single = len(progressive), len(singles[quality])
+    rows = []
+    for number, level in enumerate(probe(progressive).levels, 1):
+        psnr = bench.psnr(progressive, number)
+        same = bytes_at(curve, psnr)
+        matched = [f"{same:,.0f}", f"{level.end / same:.2f}"] if same else ["", ""]
+        facts = [f"{level.gaussians:,}", f"{level.end:,}", f"{level.end / whole:.3f}"]
+        rows.append([str(number), *facts, f"{psnr:.2f}", *matched])
+    head = ["level", "Gaussians", "bytes", "share", "PSNR", "single layer at that PSNR", "ratio"]
+    lowest = min(psnr for _, psnr in curve)
+    return (
+        f"\n## {bench.name}\n\nQuality {quality:g}: progressive {whole:,} bytes, single layer "
+        f"{single:,} bytes: {100 * (whole / single - 1):+.2f} %. The coarsest single-layer file "
+        f"(quality {min(singles):g}) has {lowest:.2f} dB.\n\n{table(head, rows)}\n"
+    )
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True,
+                type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
+@click.option("--quality", default=75.0, show_default=True)
+@click.option("--single", "qualities", multiple=True, type=float,
+              default=(1, 15, 30, 45, 60), show_default=True)  # fmt: skip
+def main(files: tuple[Path, ...], quality: float, qualities: tuple[float, ...]) -> None:
+    """Measure pairs of SCENE.ply and CAMERAS.json."""
+    text = "# Progression\n\nSee `progression.py` for what is measured; the command is\n\n"
+    pairs = list(zip(files[::2], files[1::2], strict=True))
+    words = " ".join(f"{Path(*p.parts[-2:])} {Path(*c.parts[-2:])}" for p, c in pairs)
+    text += f"    python benchmarks/progression.py {words}\n\ncsgs_codec {state_of_sources()}.\n"
+    for path, cameras in pairs:
+        with TemporaryDirectory() as folder:
+            bench = Bench(load(path)[1], path, cameras, Path(folder))
+            text += measure(bench, qualities, quality)
+        (HERE / "PROGRESSION.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Conformance suite of the CSGS bitstream: see README.md."""

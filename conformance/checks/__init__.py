@@ -1,0 +1,1 @@
+"""What run.py consists of: calling decoders, reading PLYs, comparing."""

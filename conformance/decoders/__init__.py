@@ -1,0 +1,1 @@
+"""Decoders behind the command line that the suite asks for."""

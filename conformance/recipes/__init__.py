@@ -1,0 +1,1 @@
+"""The vectors: each function makes one or some of them from a fixed seed."""
