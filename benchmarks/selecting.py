@@ -8,13 +8,11 @@ prints how large the object table becomes for more and more objects.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
+from timing import median, takes_scene
 
 from csgs_codec import EncodeOptions, Scene, decode, encode, probe, read_ply, select
 from csgs_codec.encoder.objects import describe_objects
@@ -38,21 +36,9 @@ def with_objects(scene: Scene, count: int) -> Scene:
     return Scene(columns, scene.layout, scene.elements)
 
 
-def median(action: Callable[[], object], repeat: int) -> float:
-    """Median seconds of an action, after one run that does not count."""
-    action()
-    seconds = []
-    for _ in range(repeat):
-        begin = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
-
-
 @click.command()
-@click.argument("scene_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--objects", default=300)
-@click.option("--repeat", default=5)
+@takes_scene
+@click.option("--objects", default=300, show_default=True)
 def main(scene_file: Path, objects: int, repeat: int) -> None:
     """Print a table of seconds and one of sizes."""
     scene = read_ply(scene_file)

@@ -43,7 +43,7 @@ from csgs_codec.errors import CsgsError
 from csgs_codec.metrics.lerf import THRESHOLD, read_labels
 from csgs_codec.metrics.queries import read_queries
 from csgs_codec.render import read_cameras
-from csgs_codec.semantics.heads import read_head
+from csgs_codec.semantics.decoders import read_decoder
 
 HERE = Path(__file__).resolve().parent
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -65,7 +65,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--cameras", type=click.Path(exists=True, path_type=Path),
               help="Cameras of the scene.  [default: COLMAP model in its folder]")  # fmt: skip
 @click.option("--queries", type=_file, help="Vectors of texts, .npz.")
-@click.option("--decoder", type=_file, help="Linear head from features to those vectors.")
+@click.option("--decoder", type=_file, help="Head or MLP from features to them.")
 @click.option("--threshold", default=THRESHOLD, show_default=True, help="Of LERF-OVS masks.")
 @click.option("--cache", "cache_folder", type=click.Path(file_okay=False, path_type=Path),
               help="Measured points.  [default: CSGS_BENCH_CACHE or user's]")  # fmt: skip
@@ -174,7 +174,7 @@ def vocabularies(
     if query_file is None or not files or (lerf is not None and scene is None):
         raise click.UsageError("FILES, --queries and, for --lerf, --scene are needed")
     queries = read_queries(query_file)
-    decoder = None if decoder_file is None else read_head(decoder_file)
+    decoder = None if decoder_file is None else read_decoder(decoder_file)
     folder = ovs if lerf is None else lerf / str(scene)
     assert folder is not None
     cameras = read_cameras(camera_file or folder)

@@ -10,7 +10,6 @@ decoded columns.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from timing import median, takes_scene
 
 from csgs_codec import Scene, decode, encode, read_ply
 
@@ -54,24 +54,12 @@ def replicate(scene: Scene, copies: int, seed: int = 0) -> Scene:
     return Scene(columns, scene.layout)
 
 
-def median(action: Callable[[], object], repeat: int) -> float:
-    """Median seconds of an action, after one run that does not count."""
-    action()
-    seconds = []
-    for _ in range(repeat):
-        begin = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
-
-
 @click.command()
-@click.argument("path", metavar="SCENE.ply", type=click.Path(exists=True, path_type=Path))
+@takes_scene
 @click.option("--copies", default="1,4,8", show_default=True)
-@click.option("--repeat", default=5, show_default=True)
-def main(path: Path, copies: str, repeat: int) -> None:
+def main(scene_file: Path, copies: str, repeat: int) -> None:
     """Print one table."""
-    scene = read_ply(path)
+    scene = read_ply(scene_file)
     print(
         "\n| Gaussians | bytes | encode s | decode in process s | s per million "
         "| csgs-decode s | csgs-info s | csgs-truncate s | memory / columns |"

@@ -1,14 +1,12 @@
-"""What the commands share: exit codes, error reporting, outputs."""
+"""What the commands share: exit codes, error reporting, sizes."""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable
 from enum import IntEnum
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -100,31 +98,3 @@ class ByteSize(click.ParamType):
         if not match:
             self.fail(f"{value!r} is not a size such as 900kB or 1.5MiB", param, ctx)
         return int(float(match[1]) * self._units[match[2] or ""])
-
-
-def _machine_memory() -> int | None:
-    """Bytes of memory of this machine, where it tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-input_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-output_file = click.Path(dir_okay=False, path_type=Path)
-force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
-head_option = click.option(
-    "--head",
-    metavar="FILE|NAME",
-    help="Linear head: an attachment or a file; the only attached one by default.",
-)
-group_option = click.option("--group", metavar="NAME", help="Semantic group, where several fit.")
-memory_option = click.option(
-    "--max-memory",
-    type=ByteSize(),
-    default=_machine_memory,
-    metavar="SIZE",
-    help="Refuse a file whose decoded integers and columns would take more, such as 2GiB; "
-    "the memory of this machine by default. Decoding needs about as much again for a while.",
-)
-version_option = click.version_option(package_name="csgs_codec")

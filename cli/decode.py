@@ -9,16 +9,8 @@ from typing import Any
 
 import click
 import numpy as np
-from csgs_codec.cli.common import (
-    ExitCode,
-    force_option,
-    input_file,
-    memory_option,
-    output_file,
-    reports_errors,
-    say,
-    version_option,
-)
+from csgs_codec.cli.common import ExitCode, say
+from csgs_codec.cli.options import input_file, memory_option, output_file, writes
 
 from csgs_codec.decoder import decode_columns, decode_parsed, load, parse
 from csgs_codec.decoder.features import feature_files, stack_features
@@ -45,9 +37,7 @@ from csgs_codec.scene import Scene
 @click.option("--features", type=click.Path(path_type=Path), metavar="DIR|FILE.npy",
               help="Write semantic groups as float32, in the row order of OUT.ply.")  # fmt: skip
 @memory_option
-@force_option
-@version_option
-@reports_errors
+@writes
 def main(
     source: Path,
     target: Path | None,

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from csgs_codec.cli.common import (
-    force_option,
-    group_option,
-    head_option,
+from csgs_codec.cli.common import say
+from csgs_codec.cli.options import (
+    allow_empty_option,
     input_file,
     output_file,
-    reports_errors,
-    say,
-    version_option,
+    quality_option,
+    understands_features,
+    writes,
 )
-from csgs_codec.cli.revise import encode_like, quality_option
+from csgs_codec.cli.revise import encode_like
 
 from csgs_codec.errors import UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
@@ -48,15 +47,12 @@ class _Ordered(click.Command):
               help="Shift colours so that their mean is this one; shading stays.")  # fmt: skip
 @click.option("--translate", type=(str, str), metavar="SEL x,y,z", multiple=True,
               help="Move by a vector.")  # fmt: skip
-@head_option
-@group_option
-@click.option("--allow-empty", is_flag=True, help="Succeed although an edit selects nothing.")
+@understands_features
+@allow_empty_option
 @click.option("--fast", is_flag=True, help="Encode without looking at pictures: faster, larger.")
 @quality_option
-@force_option
-@version_option
+@writes
 @click.pass_context
-@reports_errors
 def main(
     context: click.Context,
     source: Path,

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from csgs_codec.cli.common import (
-    ByteSize,
-    force_option,
-    input_file,
-    output_file,
-    reports_errors,
-    say,
-    version_option,
-)
+from csgs_codec.cli.common import ByteSize, say
+from csgs_codec.cli.options import camera_path, input_file, json_option, output_file, writes
+from csgs_codec.cli.progress import Progress
 
 from csgs_codec.errors import PlyError, UnsupportedError
 from csgs_codec.io.atomic import atomic_write, check_target
@@ -65,7 +58,7 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 @click.option("--size", type=ByteSize(), help="Aim at a file of this size, e.g. 1.5MB.")
 @click.option("--psnr", type=click.FloatRange(10, 80),
               help="Aim at this PSNR in dB of pictures against the original's.")  # fmt: skip
-@click.option("--cameras", type=click.Path(exists=True, path_type=Path),
+@click.option("--cameras", type=camera_path,
               help="Look from these cameras (transforms.json, cameras.json, COLMAP folder); "
               "chosen automatically by default.")  # fmt: skip
 @click.option("--prune", is_flag=True,
@@ -78,10 +71,8 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
               help="Guaranteed bounds: position=1mm,rotation=0.5deg,scale=1%,opacity=0.01,"
               "dc=0.01,sh=0.02,GROUP=0.05.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="Seed of the hyperprior's training.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
-@force_option
-@version_option
-@reports_errors
+@json_option
+@writes
 def main(
     source: Path,
     target: Path,
@@ -164,8 +155,8 @@ def main(
         prune="auto" if prune else prune_share,
     )
     try:
-        with _Progress() as progress:
-            result = encode(joined.scene, options, progress.update)
+        with Progress("encoding") as progress:
+            result = encode(joined.scene, options, progress)
     except PlyError as error:
         raise error.located(file=str(source)) from None
     with atomic_write(target, force) as stream:
@@ -193,28 +184,3 @@ def _metric(text: str) -> tuple[SemanticMetric, Path | None]:
     if not path.is_file():
         raise click.UsageError(f"--semantic-metric: there is no file {name!r}")
     return read_head(path), path
-
-
-class _Progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __enter__(self) -> _Progress:
-        self._bar = None
-        if sys.stderr.isatty():
-            self._bar = click.progressbar(
-                length=1000, label="reading", file=sys.stderr, item_show_func=lambda text: text
-            )
-            self._bar.__enter__()
-        self._done = 0
-        return self
-
-    def update(self, text: str, share: float) -> None:
-        """Show what is being done and how far it is."""
-        if self._bar is not None:
-            self._bar.label = "encoding"
-            self._bar.update(int(1000 * share) - self._done, text)
-            self._done = int(1000 * share)
-
-    def __exit__(self, *details: object) -> None:
-        if self._bar is not None:
-            self._bar.render_finish()

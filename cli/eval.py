@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from csgs_codec.cli.common import (
-    force_option,
-    input_file,
-    output_file,
-    reports_errors,
-    say,
-    version_option,
-)
+from csgs_codec.cli.common import say
 from csgs_codec.cli.eval_report import ImageFolder, check_plot, print_table, write_plot
 from csgs_codec.cli.eval_semantics import (
     level_json,
@@ -26,6 +19,14 @@ from csgs_codec.cli.eval_semantics import (
     semantic_reference,
     spending_json,
     spent_until,
+)
+from csgs_codec.cli.options import (
+    camera_path,
+    input_file,
+    input_folder,
+    json_option,
+    output_file,
+    writes,
 )
 
 from csgs_codec.errors import CameraError, UnsupportedError
@@ -57,7 +58,7 @@ class LevelChoice(click.ParamType):
 @click.command()
 @click.argument("original", metavar="ORIGINAL.ply", type=input_file)
 @click.argument("compared", metavar="OUT.csgs|OUT.ply", type=input_file)
-@click.option("--cameras", "camera_file", type=click.Path(exists=True, path_type=Path),
+@click.option("--cameras", "camera_file", type=camera_path,
               help="JSON, or a COLMAP folder; without it, views are chosen.")  # fmt: skip
 @click.option("--split", type=click.Choice(["test", "train", "all"]),
               help="Views to use; test if the cameras say which these are, else all.")  # fmt: skip
@@ -67,17 +68,15 @@ class LevelChoice(click.ParamType):
               show_default=True)  # fmt: skip
 @click.option("--head", type=input_file, metavar="FILE",
               help="Linear head (.npz, .safetensors, .pth): features to classes.")  # fmt: skip
-@click.option("--masks", type=click.Path(exists=True, file_okay=False, path_type=Path),
+@click.option("--masks", type=input_folder,
               metavar="DIR", help="True label maps, DIR/<view>.png; those beside the cameras "
               "by default.")  # fmt: skip
 @click.option("--ignore-label", type=int, metavar="ID", help="Pixels of DIR that do not count.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@json_option
 @click.option("--plot", type=output_file, help="Write a rate-distortion plot.")
 @click.option("--images", type=click.Path(file_okay=False, path_type=Path),
               help="Save original, decoded and 8 x difference to a folder.")  # fmt: skip
-@force_option
-@version_option
-@reports_errors
+@writes
 def main(
     original: Path,
     compared: Path,

@@ -7,14 +7,8 @@ import sys
 from pathlib import Path
 
 import click
-from csgs_codec.cli.common import (
-    ExitCode,
-    input_file,
-    memory_option,
-    reports_errors,
-    say,
-    version_option,
-)
+from csgs_codec.cli.common import ExitCode, say
+from csgs_codec.cli.options import input_file, json_option, memory_option, reads
 
 from csgs_codec.container.objects import ObjectTable
 from csgs_codec.describe import Probe, probe
@@ -26,13 +20,12 @@ SHOWN_OBJECTS = 20
 
 @click.command()
 @click.argument("source", metavar="FILE.csgs", type=input_file)
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@json_option
 @click.option("--chunks", is_flag=True, help="List every chunk.")
 @click.option("--verify", is_flag=True,
               help="Decode and check CRCs, level digests and hashes of attachments.")  # fmt: skip
 @memory_option
-@version_option
-@reports_errors
+@reads
 def main(source: Path, as_json: bool, chunks: bool, verify: bool, max_memory: int | None) -> None:
     """Show header, schema, levels and tiles of FILE.csgs."""
     info = probe(source)

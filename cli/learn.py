@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from csgs_codec.cli.common import (
-    force_option,
+from csgs_codec.cli.common import say
+from csgs_codec.cli.options import (
+    camera_path,
     input_file,
+    input_folder,
+    json_option,
     output_file,
-    reports_errors,
-    say,
-    version_option,
+    writes,
 )
+from csgs_codec.cli.progress import Progress
 
 from csgs_codec.errors import UnsupportedError, UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
@@ -46,9 +47,9 @@ class Name(click.ParamType):
 @click.command()
 @click.argument("source", metavar="SCENE.ply", type=input_file)
 @click.option("--cameras", "camera_file", required=True,
-              type=click.Path(exists=True, path_type=Path),
+              type=camera_path,
               help="transforms.json, cameras.json or a COLMAP folder.")  # fmt: skip
-@click.option("--masks", type=click.Path(exists=True, file_okay=False, path_type=Path),
+@click.option("--masks", type=input_folder,
               help="PNG label maps named after the views; by default those that the camera file "
               "names, or a folder masks or labels beside it.")  # fmt: skip
 @click.option("--out", required=True, type=output_file, help="The scene with features.")
@@ -74,10 +75,8 @@ class Name(click.ParamType):
               help="Quantiser step to prepare for, in units of the features' rms.")  # fmt: skip
 @click.option("--seed", type=int, default=0)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
-@force_option
-@version_option
-@reports_errors
+@json_option
+@writes
 def main(
     source: Path,
     camera_file: Path,
@@ -131,7 +130,7 @@ def main(
     cameras = read_cameras(camera_file)
     found = require_masks(camera_file, cameras, masks)
     learning, held = choose_views(cameras, found, views)
-    with _Progress() as progress:
+    with Progress("learning") as progress:
         seen = map_views(gaussians, learning, found, resolution, ignore,
                          lambda share: progress("looking", 0.2 * share))  # fmt: skip
         learned = learn(scene, seen, options, class_names(camera_file),
@@ -204,26 +203,3 @@ def _print(report: dict[str, Any]) -> None:
             said = ", ".join(f"{key} {scores[key]:.4f}" for key in scores if key != "views")
             click.echo(f"  {which.replace('_', ' ')} ({scores['views']} views): {said}")
     click.echo(f"{report['out']} in {report['seconds']:.0f} s")
-
-
-class _Progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __enter__(self) -> _Progress:
-        self._bar = None
-        if sys.stderr.isatty():
-            self._bar = click.progressbar(length=1000, label="looking", file=sys.stderr)
-            self._bar.__enter__()
-        self._done = 0
-        return self
-
-    def __call__(self, text: str, share: float) -> None:
-        """Show what is being done and how far it is."""
-        if self._bar is not None:
-            self._bar.label = text
-            self._bar.update(int(1000 * share) - self._done)
-            self._done = int(1000 * share)
-
-    def __exit__(self, *details: object) -> None:
-        if self._bar is not None:
-            self._bar.render_finish()

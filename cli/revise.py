@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 from csgs_codec.cli.common import say
 
 from csgs_codec.errors import UnsupportedError
 from csgs_codec.scene import Scene
-
-quality_option = click.option(
-    "--quality",
-    type=click.FloatRange(1, 100),
-    default=75.0,
-    show_default=True,
-    help="Of an output .csgs, which is encoded anew.",
-)
 
 
 def encode_like(source: Path, scene: Scene, quality: float, fast: bool = False) -> bytes:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from csgs_codec.cli.common import (
-    force_option,
-    group_option,
-    head_option,
+from csgs_codec.cli.common import say
+from csgs_codec.cli.options import (
+    allow_empty_option,
     input_file,
     output_file,
-    reports_errors,
-    say,
-    version_option,
+    quality_option,
+    understands_features,
+    writes,
 )
-from csgs_codec.cli.revise import encode_like, quality_option
+from csgs_codec.cli.revise import encode_like
 
 from csgs_codec.decoder import decode
 from csgs_codec.errors import UsageError
@@ -27,7 +26,7 @@ from csgs_codec.io.ply import write_ply
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.semantics import grammar
 from csgs_codec.semantics.select import Named, OfClass, Selection
-from csgs_codec.semantics.similar import DEFAULT_THRESHOLD
+from csgs_codec.semantics.similar import DEFAULT_RELEVANCY, DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from csgs_codec.semantics.select import Term
@@ -44,6 +43,9 @@ OUTPUTS = (".ply", ".npy", ".csgs")
 @click.option("--name", help="By name, from the object table.")
 @click.option("--class", "class_", metavar="K|NAME", help="By class, as the head tells it.")
 @click.option("--vector", metavar="FILE.npy", help="By cosine to a vector.")
+@click.option("--negatives", type=input_file, metavar="FILE.npy",
+              help="With --vector: how much more relevant it is than these vectors, a row each "
+              f"({DEFAULT_RELEVANCY}: than any of them), instead of the cosine.")  # fmt: skip
 @click.option("--like", metavar="ROW",
               help="By cosine to those of a row of the decoded PLY, from 0.")  # fmt: skip
 @click.option("--click", "clicked", metavar="CAMERAS:VIEW:x,y",
@@ -55,17 +57,14 @@ OUTPUTS = (".ply", ".npy", ".csgs")
               help="As csgs-edit: 'name=chair & !class=3'.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(-1, 1),
               help=f"Least cosine: --vector, --like, --click ({DEFAULT_THRESHOLD}).")  # fmt: skip
-@head_option
-@group_option
+@understands_features
 @click.option("--level", type=click.IntRange(1), help="Level to look at; the highest by default.")
 @click.option("--invert", is_flag=True, help="Take the other Gaussians.")
 @click.option("--grow", type=float, metavar="DISTANCE",
               help="Also take what is at most so far from a selected centre.")  # fmt: skip
-@click.option("--allow-empty", is_flag=True, help="Succeed although nothing is selected.")
+@allow_empty_option
 @quality_option
-@force_option
-@version_option
-@reports_errors
+@writes
 def main(
     source: Path,
     target: Path,
@@ -74,6 +73,7 @@ def main(
     name: str | None,
     class_: str | None,
     vector: str | None,
+    negatives: Path | None,
     like: str | None,
     clicked: str | None,
     box: str | None,
@@ -102,11 +102,13 @@ def main(
         raise click.UsageError("--property goes with --id")
     if threshold is not None and vector is None and like is None and clicked is None:
         raise click.UsageError("--threshold goes with --vector, --like or --click")
+    if negatives is not None and vector is None:
+        raise click.UsageError("--negatives goes with --vector")
     terms: list[Term] = []
     terms += [grammar.ids_term(ids, property_)] if ids is not None else []
     terms += [Named(name)] if name is not None else []
     terms += [OfClass(class_)] if class_ is not None else []
-    terms += [grammar.vector_term(vector, threshold)] if vector is not None else []
+    terms += [grammar.vector_term(vector, threshold, negatives)] if vector is not None else []
     terms += [grammar.like_term(like, threshold)] if like is not None else []
     terms += [grammar.click_term(clicked, threshold)] if clicked is not None else []
     terms += [grammar.box_term(box)] if box is not None else []

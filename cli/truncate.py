@@ -5,14 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from csgs_codec.cli.common import (
-    ByteSize,
-    force_option,
-    input_file,
-    output_file,
-    reports_errors,
-    version_option,
-)
+from csgs_codec.cli.common import ByteSize
+from csgs_codec.cli.options import input_file, output_file, writes
 
 from csgs_codec.cut import truncate
 from csgs_codec.io.atomic import atomic_write, check_target
@@ -23,9 +17,7 @@ from csgs_codec.io.atomic import atomic_write, check_target
 @click.argument("target", metavar="OUT.csgs", type=output_file)
 @click.option("--level", type=click.IntRange(1), help="Level to keep.")
 @click.option("--size", type=ByteSize(), help="Keep the highest level that fits, e.g. 1MB.")
-@force_option
-@version_option
-@reports_errors
+@writes
 def main(source: Path, target: Path, level: int | None, size: int | None, force: bool) -> None:
     """Copy the first levels of IN.csgs to OUT.csgs, byte for byte."""
     if (level is None) == (size is None):

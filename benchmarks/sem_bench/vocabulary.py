@@ -15,7 +15,7 @@ from csgs_codec.metrics import lerf, ovs3d
 from csgs_codec.metrics.queries import Queries, cosine_maps, resized
 from csgs_codec.render import Camera, RenderGaussians
 from csgs_codec.schema import Role, assign_roles
-from csgs_codec.semantics.heads import Head
+from csgs_codec.semantics.decoders import Decoder
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Rendered:
     groups: list[NDArray[np.float64]]
 
 
-def load(path: Path, queries: Queries, decoder: Head | None) -> Rendered:
+def load(path: Path, queries: Queries, decoder: Decoder | None) -> Rendered:
     """Read a PLY or a compressed file.
 
     Raises
@@ -52,7 +52,7 @@ def lerf_score(
     frames: Sequence[lerf.Frame],
     cameras: Sequence[Camera],
     queries: Queries,
-    decoder: Head | None = None,
+    decoder: Decoder | None = None,
     threshold: float = lerf.THRESHOLD,
 ) -> lerf.LerfScore:
     """Score a scene on the annotated frames, rendered in the size of their annotations.
@@ -83,7 +83,7 @@ def ovs_score(
     folder: Path,
     cameras: Sequence[Camera],
     queries: Queries,
-    decoder: Head | None = None,
+    decoder: Decoder | None = None,
 ) -> ovs3d.OvsScore:
     """Score the first group of a scene on ``folder/segmentations``, in the size of the masks."""
     classes, views = ovs3d.read_views(folder / "segmentations")

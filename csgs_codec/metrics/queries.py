@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from csgs_codec.errors import UsageError
 from csgs_codec.render import Camera, RenderGaussians, render
-from csgs_codec.semantics.heads import Head
+from csgs_codec.semantics.decoders import Decoder
 
 F64 = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def cosine_maps(
     features: NDArray[np.floating],
     camera: Camera,
     phrases: F64,
-    decoder: Head | None = None,
+    decoder: Decoder | None = None,
 ) -> F64:
     """Cosines of rendered features with vectors.
 
@@ -98,8 +98,8 @@ def cosine_maps(
     camera : Camera
     phrases : ndarray of float64, shape (phrases, dimensions)
         Unit vectors.
-    decoder : Head, optional
-        Linear map from features to the dimensions of the phrases, for reduced features.
+    decoder : Decoder, optional
+        From features to the dimensions of the phrases, for reduced features.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def cosine_maps(
         The widths do not fit.
     """
     width = features.shape[1]
-    given, wanted = (decoder.width, decoder.classes) if decoder else (width, width)
+    given, wanted = (decoder.width, decoder.dimensions) if decoder else (width, width)
     if given != width or wanted != phrases.shape[1]:
         said = f"{width} features and vectors of {phrases.shape[1]} dimensions"
         raise UsageError(f"{said} do not fit{' the decoder' if decoder else ''}")
@@ -122,11 +122,10 @@ def cosine_maps(
             dots += blended @ phrases[:, part].T
             squares += (blended**2).sum(axis=2)
     else:
-        gram, across = decoder.weight.T @ decoder.weight, decoder.weight.T @ decoder.bias
-        for _, blended in _rendered(gaussians, features, camera, width):
-            dots += blended @ (phrases @ decoder.weight).T + phrases @ decoder.bias
-            squares += ((blended @ gram + 2 * across) * blended).sum(axis=2)
-            squares += decoder.bias @ decoder.bias
+        ((_, blended),) = _rendered(gaussians, features, camera, width)
+        for row, pixels in enumerate(blended):
+            vectors = decoder.decode(pixels)
+            dots[row], squares[row] = vectors @ phrases.T, (vectors**2).sum(axis=1)
     length = np.sqrt(np.maximum(squares, 0))
     return np.where(length[..., None] > _TINY, dots / np.maximum(length, _TINY)[..., None], 0.0)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from csgs_codec.errors import UsageError
+from csgs_codec.semantics.decoders import Decoder, decoder_from_bytes, read_decoder
 from csgs_codec.semantics.heads import HEAD_SUFFIXES, Head, head_from_bytes, read_head
+
+Fitted = TypeVar("Fitted", bound=Decoder)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Catalogue:
     names : mapping of int to str
     attachments : mapping of str to bytes
     head : str, optional
-        Attachment or file to take as head; without it, the only head among the attachments.
+        Attachment or file to take as head or decoder; without it, the only one that fits among the
+        attachments.
     group : str, optional
         Semantic group to use where several fit.
     """
@@ -97,30 +102,59 @@ class Catalogue:
 
     @cached_property
     def found_head(self) -> Head:
-        """The head to use.
+        """The head to classify with.
 
         Raises
         ------
         UsageError
             None is named and not exactly one is attached, or the named one is no head.
         """
-        if self.head is not None:
-            if self.head in self.attachments:
-                return head_from_bytes(self.head, self.attachments[self.head])
-            if not Path(self.head).is_file():
-                raise UsageError(f"there is neither an attachment nor a file {self.head!r}")
-            return read_head(Path(self.head))
-        heads: dict[str, Head] = {}
+        if self.head is None:
+            return self._attached(head_from_bytes, lambda head: True)
+        return self._named(self.head, head_from_bytes, read_head)
+
+    def decoder(self, dimensions: int) -> Decoder:
+        """What turns features into vectors of a width.
+
+        Raises
+        ------
+        UsageError
+            None is named and not exactly one is attached that does, or the named one does not.
+        """
+        if self.head is None:
+            return self._attached(decoder_from_bytes, lambda one: one.dimensions == dimensions)
+        found = self._named(self.head, decoder_from_bytes, read_decoder)
+        if found.dimensions != dimensions:
+            raise UsageError(
+                f"the vector has {dimensions} numbers; neither features nor what {self.head} makes "
+                f"of them ({found.dimensions}) do"
+            )
+        return found
+
+    def _named(
+        self, name: str, of_bytes: Callable[[str, bytes], Fitted], of_file: Callable[[Path], Fitted]
+    ) -> Fitted:
+        if name in self.attachments:
+            return of_bytes(name, self.attachments[name])
+        if not Path(name).is_file():
+            raise UsageError(f"there is neither an attachment nor a file {name!r}")
+        return of_file(Path(name))
+
+    def _attached(
+        self, of_bytes: Callable[[str, bytes], Fitted], fits: Callable[[Fitted], bool]
+    ) -> Fitted:
+        """The only attachment that can be read, takes features of a group, and fits."""
+        found: dict[str, Fitted] = {}
         widths = {len(columns) for columns in self.semantic.values()}
         for name in self.attachments:
             if Path(name).suffix.lower() in HEAD_SUFFIXES:
                 try:
-                    head = head_from_bytes(name, self.attachments[name])
+                    one = of_bytes(name, self.attachments[name])
                 except UsageError:
                     continue
-                if head.width in widths:
-                    heads[name] = head
-        if len(heads) != 1:
-            said = f"several heads are attached ({', '.join(heads)})" if heads else "no head fits"
+                if one.width in widths and fits(one):
+                    found[name] = one
+        if len(found) != 1:
+            said = f"several heads are attached ({', '.join(found)})" if found else "no head fits"
             raise UsageError(f"{said}: give one with --head")
-        return next(iter(heads.values()))
+        return next(iter(found.values()))

@@ -23,7 +23,13 @@ from csgs_codec.semantics.select import (
     Term,
     Within,
 )
-from csgs_codec.semantics.similar import DEFAULT_THRESHOLD, Clicked, Like, Similar
+from csgs_codec.semantics.similar import (
+    DEFAULT_RELEVANCY,
+    DEFAULT_THRESHOLD,
+    Clicked,
+    Like,
+    Similar,
+)
 
 _KEYED = re.compile(r"(id|name|class|box|vector|like)\s*=(?!=)\s*(.*)", re.DOTALL)
 _COMPARED = re.compile(rf"(.+?)\s*({'|'.join(OPERATORS)})\s*(\S+)")
@@ -105,19 +111,30 @@ def compared_term(text: str) -> Term:
     return Compared(compared[1], compared[2], _number(compared[3]))
 
 
-def vector_term(text: str, threshold: float | None = None) -> Similar:
-    """Read ``FILE.npy[@T]``.
+def vector_term(
+    text: str, threshold: float | None = None, negatives: Path | None = None
+) -> Similar:
+    """Read ``FILE.npy[@T]``; ``negatives`` is a file with a vector in each row.
 
     Raises
     ------
     UsageError
-        The file holds no vector.
+        A file holds no vector, or vectors of another width.
     """
     path, _, ending = text.rpartition("@")
     if Path(text).is_file() or not path:
         path, ending = text, ""
     wanted = _number(ending) if ending else threshold
-    return Similar(read_vector(Path(path)), DEFAULT_THRESHOLD if wanted is None else wanted)
+    vector = read_vectors(Path(path))
+    if len(vector) != 1:
+        raise UsageError(f"{len(vector)} vectors instead of one", file=path)
+    if negatives is None:
+        return Similar(vector[0], DEFAULT_THRESHOLD if wanted is None else wanted)
+    others = read_vectors(negatives)
+    if others.shape[1] != vector.shape[1]:
+        said = f"vectors of {others.shape[1]} numbers, not {vector.shape[1]}"
+        raise UsageError(said, file=str(negatives))
+    return Similar(vector[0], DEFAULT_RELEVANCY if wanted is None else wanted, others)
 
 
 def like_term(text: str, threshold: float | None = None) -> Like:
@@ -160,8 +177,12 @@ def click_term(text: str, threshold: float | None = None) -> Clicked:
     return Clicked(named[0], x, y, wanted)
 
 
-def read_vector(path: Path) -> NDArray[np.float32]:
-    """Read a ``.npy`` that holds one vector, shape (width,) or (1, width).
+def read_vectors(path: Path) -> NDArray[np.float32]:
+    """Read a ``.npy`` that holds a vector or several, shape (width,) or (any, width).
+
+    Returns
+    -------
+    ndarray of float32, shape (any, width)
 
     Raises
     ------
@@ -174,9 +195,9 @@ def read_vector(path: Path) -> NDArray[np.float32]:
         raise UsageError(f"not a readable .npy: {error}", file=str(path)) from None
     if array.dtype.kind not in "iuf" or not array.size:
         raise UsageError("the file holds no vector of numbers", file=str(path))
-    if not array.ndim or array.size != array.shape[-1]:
-        raise UsageError(f"shape {array.shape} is more than one vector", file=str(path))
-    return array.reshape(-1).astype(np.float32)
+    if array.ndim not in (1, 2):
+        raise UsageError(f"shape {array.shape} is none of vectors", file=str(path))
+    return np.atleast_2d(array).astype(np.float32)
 
 
 def numbers_of(text: str, count: int) -> tuple[float, ...]:

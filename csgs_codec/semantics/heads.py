@@ -21,13 +21,14 @@ from csgs_codec.io.checkpoints import load_checkpoint
 from csgs_codec.limits import DEFAULT_LIMITS
 
 F64 = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 HEAD_SUFFIXES = (".npz", ".safetensors", ".pth", ".pt")
 _WEIGHTS = ("weight", "W", "classifier.weight", "w")
 _BIASES = ("bias", "b", "classifier.bias")
 _NAMES = ("classes", "names")
 _ROWS = 65536
-_MOST_WEIGHTS = 1 << 24
+MOST_WEIGHTS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class Head:
     def logits(self, features: NDArray[np.floating]) -> F64:
         """Logits, shape (n, width) -> (n, classes)."""
         return np.asarray(features, np.float64) @ self.weight.T + self.bias
+
+    @property
+    def dimensions(self) -> int:
+        """Width of what is decoded: of the logits."""
+        return self.classes
+
+    def decode(self, features: NDArray[np.floating]) -> F64:
+        """Logits, as vectors: the linear map from reduced features to those of a 2D model."""
+        return self.logits(features)
 
     def labels(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         """Class of each row, shape (n, width) -> (n,)."""
@@ -93,37 +103,60 @@ def read_head(path: Path) -> Head:
 
 def head_from_bytes(name: str, data: bytes) -> Head:
     """Read a head from the bytes of a file called ``name``; pickled objects are never run."""
-    suffix = Path(name).suffix.lower()
-    arrays = _arrays(suffix, data)
-    try:
-        weight, bias, names = (_first(arrays, known) for known in (_WEIGHTS, _BIASES, _NAMES))
-    except ValueError as error:
-        raise UsageError(f"no readable {suffix} file: {error}") from None
+    return head_of(arrays_of(name, data))
+
+
+def head_of(arrays: Arrays) -> Head:
+    """The linear head among the arrays of a file.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    weight, bias, names = (first_of(arrays, known) for known in (_WEIGHTS, _BIASES, _NAMES))
     if weight is None:
         raise UsageError(f"no linear head: no array is called {' or '.join(_WEIGHTS)}")
-    if weight.size > _MOST_WEIGHTS:
-        raise LimitError(f"a head of {weight.size} weights exceeds {_MOST_WEIGHTS}")
     if weight.ndim < 2 or weight.size != weight.shape[0] * weight.shape[1] or not weight.size:
         raise UsageError(f"no linear head: the weight has shape {weight.shape}")
-    matrix = _numbers(weight).reshape(weight.shape[:2])
+    matrix = finite(weight).reshape(weight.shape[:2])
     if bias is not None and bias.shape != (len(matrix),):
         raise UsageError(f"no linear head: {matrix.shape} weights and {bias.shape} biases")
-    offset = np.zeros(len(matrix)) if bias is None else _numbers(bias)
+    offset = np.zeros(len(matrix)) if bias is None else finite(bias)
     if names is None or names.size != len(matrix):
         return Head(matrix, offset)
     return Head(matrix, offset, tuple(str(n) for n in names.reshape(-1)))
 
 
-def _numbers(array: NDArray[np.generic]) -> F64:
+def finite(array: NDArray[np.generic]) -> F64:
+    """An array as float64.
+
+    Raises
+    ------
+    UsageError
+        It holds something else than finite numbers.
+    LimitError
+        It is larger than any head.
+    """
+    if array.size > MOST_WEIGHTS:
+        raise LimitError(f"a head of {array.size} weights exceeds {MOST_WEIGHTS}")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise UsageError(f"no linear head: {array.dtype} is not a type of finite numbers")
+        raise UsageError(f"no head: {array.dtype} is not a type of finite numbers")
     return array.astype(np.float64)
 
 
-def _first(
-    arrays: Mapping[str, NDArray[np.generic]], names: tuple[str, ...]
-) -> NDArray[np.generic] | None:
-    return next((arrays[name] for name in names if name in arrays), None)
+def first_of(arrays: Arrays, names: tuple[str, ...]) -> NDArray[np.generic] | None:
+    """The first array that is there, None if none is.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read: some containers are read array by array.
+    """
+    try:
+        return next((arrays[name] for name in names if name in arrays), None)
+    except ValueError as error:
+        raise UsageError(f"no readable array: {error}") from None
 
 
 def _check_size(data: bytes) -> None:
@@ -139,7 +172,15 @@ def _check_size(data: bytes) -> None:
         raise LimitError(f"a head of {size} bytes exceeds {DEFAULT_LIMITS.attached_bytes}")
 
 
-def _arrays(suffix: str, data: bytes) -> Mapping[str, NDArray[np.generic]]:
+def arrays_of(name: str, data: bytes) -> Arrays:
+    """All arrays in the bytes of a file called ``name``; pickled objects are never run.
+
+    Raises
+    ------
+    UsageError, UnsupportedError, LimitError
+        See :func:`read_head`.
+    """
+    suffix = Path(name).suffix.lower()
     if suffix not in HEAD_SUFFIXES:
         raise UsageError(f"a head is one of {', '.join(HEAD_SUFFIXES)}, not {suffix or 'this'}")
     _check_size(data)

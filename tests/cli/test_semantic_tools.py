@@ -216,6 +216,21 @@ def test_alike(run: Run, csgs: Path) -> None:
     assert np.load("mask.npy").sum() >= mask.sum()
 
 
+def test_relevancy(run: Run, csgs: Path, scene: Scene) -> None:
+    """Nearer to the vector than to what means nothing."""
+    features = scene.stack(tuple(f"obj_dc_{i}" for i in range(16)))
+    np.save("text.npy", features[3])
+    np.save("nothing.npy", features[[11, 30]])
+    words = ["--vector", "text.npy", "--negatives", "nothing.npy", "-o", "mask.npy"]
+    result = run("csgs-select", csgs, *words)
+    assert result.exit_code == ExitCode.OK and "relevancy at" in result.stderr
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    nearest = unit @ unit[[3, 11, 30]].T
+    assert (np.load("mask.npy") == (nearest[:, 0] >= nearest[:, 1:].max(axis=1))).all()
+    result = run("csgs-select", csgs, *words, "--threshold", "0.9", "--force")
+    assert result.exit_code == ExitCode.OK and np.load("mask.npy")[3]
+
+
 def test_an_object_as_a_file(run: Run, csgs: Path, scene: Scene) -> None:
     result = run("csgs-select", csgs, "--id", "1,2", "-o", "object.csgs")
     assert result.exit_code == ExitCode.OK and "second generation" in result.stderr
@@ -249,6 +264,7 @@ def test_nothing_selected(run: Run, csgs: Path) -> None:
         ["--class", "7", "-o", "mask.npy"],
         ["--vector", "missing.npy", "-o", "mask.npy"],
         ["--like", "50", "-o", "mask.npy"],
+        ["--id", "2", "--negatives", "scene.csgs", "-o", "mask.npy"],
         ["--like", "first", "-o", "mask.npy"],
         ["--click", "missing.json:0:1,1", "-o", "mask.npy"],
         ["--box", "1,2", "-o", "mask.npy"],
