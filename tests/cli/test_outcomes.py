@@ -113,7 +113,8 @@ def test_readme_names_options_that_exist() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     parameters = [p for c in COMMANDS.values() for p in c.params]
     known = {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
+    ours = [line for line in readme.splitlines() if "conformance/run.py" not in line]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(ours)))
     assert len(named) > 8 and not named - known
 
 
