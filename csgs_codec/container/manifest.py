@@ -123,8 +123,8 @@ class Manifest:
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise fields.corrupt(f"schema is malformed: {error}") from error
-        most = MAX_PROPERTIES
-        fields.require(len(manifest.properties) <= most, f"more than {most} properties")
+        few = len(manifest.properties) <= MAX_PROPERTIES
+        fields.require(few, f"more than {MAX_PROPERTIES} properties")
         manifest._check(header)
         values = header.gaussians * len(manifest.properties)
         if values > limits.values:

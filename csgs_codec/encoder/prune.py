@@ -177,7 +177,8 @@ def _notes(prepared: Prepared, pruned: Pruned, options: EncodeOptions) -> list[s
         return ["pruning does not pay here: every Gaussian is kept"]
     gone = f"pruned {pruned.removed} of {count} Gaussians ({100 * pruned.removed / count:.1f} %"
     gone += f"; {pruned.transparent} too transparent to be drawn, {pruned.hidden} hidden)"
-    lost = [group.name for group in prepared.all_groups if group.role not in _PICTURED]
+    carried = [group for group in prepared.all_groups if group.role not in _PICTURED]
+    lost = [group.name for group in carried if group.columns[0] not in prepared.constants]
     if lost:
         more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
         gone += f"; their {', '.join(lost[:_MOST_NAMED])}{more} went with them"

@@ -19,8 +19,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.errors import LimitError, UnsupportedError, UsageError
-from csgs_codec.semantics.heads import Arrays, arrays_of, finite, first_of, head_of
+from csgs_codec.errors import UsageError
+from csgs_codec.semantics.heads import Arrays, arrays_of, finite, first_of, head_of, read_with
 
 F32 = NDArray[np.float32]
 Floats = NDArray[np.floating]
@@ -87,10 +87,7 @@ def read_decoder(path: Path) -> Decoder:
     LimitError
         It would inflate to more than attachments may.
     """
-    try:
-        return decoder_from_bytes(path.name, path.read_bytes())
-    except (UsageError, UnsupportedError, LimitError) as error:
-        raise error.located(file=str(path)) from None
+    return read_with(decoder_from_bytes, path)
 
 
 def decoder_from_bytes(name: str, data: bytes) -> Decoder:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from csgs_codec.io.arrays import Npz
 from csgs_codec.io.checkpoints import load_checkpoint
 from csgs_codec.limits import DEFAULT_LIMITS
 
+T = TypeVar("T")
 F64 = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -95,8 +97,13 @@ def read_head(path: Path) -> Head:
     LimitError
         It would inflate to more than attachments may.
     """
+    return read_with(head_from_bytes, path)
+
+
+def read_with(parse: Callable[[str, bytes], T], path: Path) -> T:
+    """What ``parse`` makes of a file's name and bytes; its errors name the file."""
     try:
-        return head_from_bytes(path.name, path.read_bytes())
+        return parse(path.name, path.read_bytes())
     except (UsageError, UnsupportedError, LimitError) as error:
         raise error.located(file=str(path)) from None
 
