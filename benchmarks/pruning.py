@@ -9,6 +9,7 @@ beside this file; points of earlier runs stay, and without FILES the table is on
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -152,6 +153,18 @@ def _name(share: str) -> str:
     return "none" if share == "0" else share
 
 
+def commands(points: Sequence[Point]) -> list[str]:
+    """Commands that measure these points, one for each scene."""
+    found = []
+    for scene in dict.fromkeys(point.scene for point in points):
+        of_scene = [point for point in points if point.scene == scene]
+        shares = ",".join(dict.fromkeys(point.share for point in of_scene))
+        qualities = ",".join(f"{q:g}" for q in sorted({point.quality for point in of_scene}))
+        files = f"{scene}/scene.ply {scene}/cameras.json"
+        found.append(f"python benchmarks/pruning.py --share {shares} --quality {qualities} {files}")
+    return found
+
+
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--share", default="0,auto", show_default=True,
@@ -171,8 +184,8 @@ def main(files: tuple[Path, ...], share: str, quality: str) -> None:
         POINTS.write_text(json.dumps([asdict(point) for point in ordered], indent=1) + "\n")
     rivals = Results.load(HERE / "figures" / "rd_points.json")
     ordered = [points[key] for key in sorted(points)]
-    command = "python benchmarks/pruning.py --share 0,auto --quality 62,68 SCENE.ply CAMERAS.json"
-    (HERE / "PRUNING.md").write_text(HEAD.format(command=command) + "\n" + table(ordered, rivals))
+    head = HEAD.format(command="\n    ".join(commands(ordered)))
+    (HERE / "PRUNING.md").write_text(head + "\n" + table(ordered, rivals))
 
 
 if __name__ == "__main__":
