@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from csgs_codec.encoder.laplace import laplace_slopes
 from csgs_codec.hyperprior.network import BIAS_SHIFT, scale_index_of
 from csgs_codec.numerics.mlp import EXACT_BOUND, IntegerMlp, Layer
 
@@ -23,7 +24,6 @@ HIDDEN_BITS = 6
 OUTPUT_BITS = 8
 _MEAN_BITS = 6
 _LEAST_OUTPUT_BITS = 4
-_LOG_SIGMA_RANGE = (-2.7, 5.0)
 _BATCH = 4096
 _OCTAVE = float(np.log(2.0))
 _INDEX_PER_NAT = 6.0 / _OCTAVE
@@ -97,43 +97,48 @@ def _train(
     seed: int,
 ) -> IntegerMlp:
     torch.manual_seed(seed)
-    x = torch.from_numpy(inputs)
-    y = torch.from_numpy(latents)
-    half_octaves = torch.from_numpy(classes.astype(np.float32))[:, None]
+    order = torch.randperm(len(inputs))
+    x = torch.from_numpy(inputs)[order]
+    y = torch.from_numpy(latents)[order]
+    finer = torch.exp2(torch.from_numpy(classes.astype(np.float32)) / -2)[order, None]
     mean, spread = y.mean(0), y.std(0, correction=0) + 1e-2
+    y -= mean
     model = _Model(x.shape[1], effort.width, y.shape[1], spread)
     optimiser = torch.optim.Adam(model.parameters(), lr=effort.rate, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, effort.rate, total_steps=effort.steps + 1, pct_start=0.08
     )
-    order = torch.randperm(len(x))
-    at = 0
-    for _ in range(effort.steps):
-        if at >= len(x):
-            order, at = torch.randperm(len(x)), 0
-        rows = order[at : at + _BATCH]
-        at += _BATCH
-        mu, log_sigma = model(x[rows].float() / 256.0)
-        octaves = half_octaves[rows] * (_OCTAVE / 2)
-        residual = (y[rows] - mean - mu * spread) * torch.exp(-octaves)
-        bits = laplace_bits(residual, log_sigma - octaves).sum(1).mean()
-        loss = bits + WEIGHT_RATE * model.weight_bits() / len(x)
+    scaled = torch.empty(min(_BATCH, len(x)), x.shape[1])
+    for rows in _batches(len(x), effort.steps):
+        out = model(torch.mul(x[rows], 1 / 256, out=scaled))
+        slopes = _slopes(out.detach(), y[rows], finer[rows], spread)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        out.backward(slopes / len(slopes))
+        (WEIGHT_RATE / len(x) * model.weight_bits()).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return model.rounded(mean.numpy(), spread.numpy())
 
 
-def laplace_bits(residual: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor:
-    """Bits of a residual, in steps, under a Laplace density summed over one step around it."""
-    scale = torch.exp(log_sigma.clamp(*_LOG_SIGMA_RANGE)) / 2**0.5
-    distance = residual.abs()
-    near = distance.clamp(max=0.5)
-    inside = 1 - 0.5 * (torch.exp(-(near + 0.5) / scale) + torch.exp((near - 0.5) / scale))
-    far = (0.5 - distance.clamp(min=0.5)) / scale + torch.log(-0.5 * torch.expm1(-1 / scale))
-    nats = torch.where(distance < 0.5, torch.log(inside.clamp(min=1e-9)), far)
-    return -nats / _OCTAVE
+def _batches(count: int, steps: int) -> Iterator[slice]:
+    """Full batches of rows whose order is random already, cut elsewhere in every epoch."""
+    size = min(_BATCH, count)
+    at = count
+    for _ in range(steps):
+        if at + size > count:
+            at = int(torch.randint(count % size + 1, ()))
+        yield slice(at, at + size)
+        at += size
+
+
+def _slopes(
+    out: torch.Tensor, wanted: torch.Tensor, finer: torch.Tensor, spread: torch.Tensor
+) -> torch.Tensor:
+    """How the bits of each row change with what the model says of it."""
+    mu, log_sigma = out.chunk(2, dim=1)
+    residual = (wanted - mu * spread) * finer
+    by_residual, by_log_sigma = laplace_slopes(residual, log_sigma + torch.log(finer))
+    return torch.cat([by_residual * (-spread * finer), by_log_sigma], dim=1)
 
 
 class _Model(torch.nn.Module):
@@ -152,12 +157,12 @@ class _Model(torch.nn.Module):
         self.channels = channels
         self.spread = spread
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Means in units of ``spread``, then log sigmas in base steps."""
         top = 255.0 / 256.0
         hidden = self.first(x).clamp(0.0, top)
         hidden = self.second(hidden).clamp(0.0, top)
-        out = self.last(hidden)
-        return out[:, : self.channels], out[:, self.channels :]
+        return self.last(hidden)  # type: ignore[no-any-return]
 
     def weight_bits(self) -> torch.Tensor:
         """About the bits that the weights will take: log2 of their size in rounding units."""

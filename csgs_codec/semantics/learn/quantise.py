@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from csgs_codec.encoder.fit import laplace_bits
+from csgs_codec.encoder.laplace import laplace_bits
 from csgs_codec.encoder.quantise import LAMBDA
 from csgs_codec.semantics.learn.order import CodingOrder
 
