@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from csgs_codec.encoder.views import ROW_STRIDE, View
 from csgs_codec.render import influence_kernels, rasterise
 from csgs_codec.render.gaussians import RenderGaussians
-from csgs_codec.render.influence import BlendingWeights, directions
-from csgs_codec.render.rasterise import ROWS, in_pieces
+from csgs_codec.render.influence import BlendingWeights
+from csgs_codec.render.rasterise import ROWS, in_pieces, lens_of
 
 F32 = NDArray[np.float32]
 _TINY = 1e-12
@@ -26,13 +26,13 @@ _TINY = 1e-12
 
 @dataclass
 class _Look:
-    """One view of the quantised geometry."""
+    """One view of the quantised geometry, and what is seen of it."""
 
     blending: BlendingWeights
-    basis: F32
+    rows: NDArray[np.int64]
+    eye: F32
     clamped: NDArray[np.bool_]
     missing: F32
-    squared: F32
 
 
 class ColourFit:
@@ -47,20 +47,28 @@ class ColourFit:
 
     def __init__(self, gaussians: RenderGaussians, views: Sequence[View]) -> None:
         self._count, self._width = gaussians.sh.shape[:2]
+        self._means = gaussians.means
+        self._squared = np.zeros((self._count, self._width), np.float32)
         self._looks = [self._look(gaussians, view) for view in views]
         self._variance = gaussians.sh.var(axis=0, dtype=np.float64).mean(axis=1)
-        self._squared = np.zeros((self._count, self._width), np.float32)
-        for look in self._looks:
-            self._squared += look.basis**2 * look.squared[:, None]
 
     def _look(self, gaussians: RenderGaussians, view: View) -> _Look:
         projection = rasterise.project(gaussians, view.camera)
         tiles = rasterise.bin_tiles(projection)
         raster = rasterise.forward(projection, tiles, projection.rgb)
-        blending = BlendingWeights.of(projection, tiles, raster, ROW_STRIDE)
+        everything = BlendingWeights.of(projection, tiles, raster, ROW_STRIDE)
+        blending, rows = everything.compact(self._count)
         missing = blending.planes(view.picture - raster.image)
-        basis = directions(gaussians, view.camera, self._width)
-        return _Look(blending, basis, projection.clamped, missing, blending.squared(self._count))
+        eye, squared = lens_of(view.camera)[2], blending.squared(len(rows))
+        in_pieces(
+            lambda begin, end: influence_kernels.square_basis_rows(
+                begin, end, rows, self._means, eye, squared, self._squared
+            ),
+            len(rows),
+            4,
+            ROWS,
+        )
+        return _Look(blending, rows, eye, projection.clamped[rows], missing)
 
     def solve(self, iterations: int, free: slice, freedom: float) -> F32:
         """Change of the coefficients, shape (n, K, 3), after some steps of conjugate gradients.
@@ -103,34 +111,34 @@ class ColourFit:
     def _gradient(self) -> F32:
         total = np.zeros((self._count, self._width, 3), np.float32)
         for look in self._looks:
-            self._unshade(look, look.blending.backward(look.missing, self._count), total)
+            self._unshade(look, look.missing, total)
         return total
 
     def _normal(self, change: F32) -> F32:
         total = np.zeros_like(change)
         for look in self._looks:
-            planes = look.blending.forward(self._shade(look, change))
-            self._unshade(look, look.blending.backward(planes, self._count), total)
+            self._unshade(look, look.blending.forward(self._shade(look, change)), total)
         return total
 
     def _shade(self, look: _Look, change: F32) -> F32:
-        out = np.empty((self._count, 3), np.float32)
+        out = np.empty((len(look.rows), 3), np.float32)
         in_pieces(
             lambda begin, end: influence_kernels.shade_rows(
-                begin, end, look.basis, change, look.clamped, out
+                begin, end, look.rows, self._means, look.eye, change, look.clamped, out
             ),
-            self._count,
+            len(look.rows),
             4,
             ROWS,
         )
         return out
 
-    def _unshade(self, look: _Look, values: F32, total: F32) -> None:
+    def _unshade(self, look: _Look, planes: F32, total: F32) -> None:
+        values = look.blending.backward(planes, len(look.rows))
         in_pieces(
             lambda begin, end: influence_kernels.unshade_rows(
-                begin, end, look.basis, values, look.clamped, total
+                begin, end, look.rows, self._means, look.eye, values, look.clamped, total
             ),
-            self._count,
+            len(look.rows),
             4,
             ROWS,
         )

@@ -72,7 +72,7 @@ def take_pictures(
         )
         for total, values in zip(sums, measured, strict=True):
             total += values / pixels
-        basis = directions(gaussians, camera, width)
+        basis = directions(gaussians.means, camera, width)
         seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
         if number in kept:
             views.append(View(camera, raster.image))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,13 +137,13 @@ def removal(projection: Projection, tiles: TileLists, raster: Raster, stride: in
     return Removal(change * np.float32(stride), exposure)
 
 
-def directions(gaussians: RenderGaussians, camera: Camera, coefficients: int) -> Floats:
-    """Spherical harmonics of the directions in which a camera sees Gaussians, shape (n, K)."""
-    out = np.empty((gaussians.count, coefficients), np.float32)
+def directions(means: Floats, camera: Camera, coefficients: int) -> Floats:
+    """Spherical harmonics of the directions in which a camera sees places, shape (n, K)."""
+    out = np.empty((len(means), coefficients), np.float32)
     eye = lens_of(camera)[2]
     in_pieces(
-        lambda begin, end: project_kernels.basis_rows(begin, end, gaussians.means, eye, out),
-        gaussians.count,
+        lambda begin, end: project_kernels.basis_rows(begin, end, means, eye, out),
+        len(means),
         4,
         ROWS,
     )
@@ -159,7 +159,8 @@ class BlendingWeights:
     width, height : int
     ids, places : ndarray of int32, shape (m,)
         Gaussian, and row of 16 pixels (row by row over the picture).
-    weights : ndarray of float32, shape (16 m,)
+    weights : ndarray of uint16, shape (16 m,)
+        In units of 1 / 65535.
     pieces : tuple of int
         Edges of ranges of entries that touch disjoint pixels.
     """
@@ -168,7 +169,7 @@ class BlendingWeights:
     height: int
     ids: NDArray[np.int32]
     places: NDArray[np.int32]
-    weights: Floats
+    weights: NDArray[np.uint16]
     pieces: tuple[int, ...]
 
     @classmethod
@@ -194,13 +195,13 @@ class BlendingWeights:
         def count_piece(begin: int, end: int) -> None:
             for k in range(begin, end):
                 held[k + 1] = influence_kernels.weight_tiles(
-                    edges[k], edges[k + 1], *inputs, 0, nothing, nothing, np.empty(0, np.float32)
+                    edges[k], edges[k + 1], *inputs, 0, nothing, nothing, np.empty(0, np.uint16)
                 )
 
         in_pieces(count_piece, workers)
         starts = np.cumsum(held)
         ids, places = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-        weights = np.empty(TILE * starts[-1], np.float32)
+        weights = np.empty(TILE * starts[-1], np.uint16)
 
         def fill_piece(begin: int, end: int) -> None:
             for k in range(begin, end):
@@ -211,6 +212,12 @@ class BlendingWeights:
         in_pieces(fill_piece, workers)
         size = projection.width, projection.height
         return cls(*size, ids, places, weights, tuple(int(s) for s in starts))
+
+    @property
+    def entries(self) -> Floats:
+        """Weights from 0 to 1, shape (m, 16)."""
+        rows = self.weights.reshape(-1, TILE).astype(np.float32)
+        return np.asarray(rows / influence_kernels.WEIGHT_ONE)
 
     @property
     def tiles_x(self) -> int:
@@ -226,6 +233,7 @@ class BlendingWeights:
     def forward(self, values: Floats) -> Floats:
         """Planes of the picture of ``values``, shape (n, 3)."""
         planes = np.zeros(3 * self.height * TILE * self.tiles_x, np.float32)
+        values = values / influence_kernels.WEIGHT_ONE
         self._each(
             lambda begin, end, _: influence_kernels.project_weights(
                 begin, end, self.ids, self.places, self.weights, values, planes
@@ -241,12 +249,24 @@ class BlendingWeights:
                 begin, end, self.ids, self.places, self.weights, planes, sums[piece]
             )
         )
-        return np.asarray(sums.sum(axis=0))
+        return np.asarray(sums.sum(axis=0) / influence_kernels.WEIGHT_ONE)
 
     def squared(self, count: int) -> Floats:
         """Sums of squared weights, shape (count,)."""
-        rows = (self.weights.reshape(-1, TILE) ** 2).sum(axis=1)
-        return np.bincount(self.ids, rows, count).astype(np.float32)
+        sums = np.zeros((len(self.pieces) - 1, count), np.float32)
+        self._each(
+            lambda begin, end, piece: influence_kernels.square_weights(
+                begin, end, self.ids, self.weights, sums[piece]
+            )
+        )
+        return np.asarray(sums.sum(axis=0) / influence_kernels.WEIGHT_ONE**2)
+
+    def compact(self, count: int) -> tuple[BlendingWeights, NDArray[np.int64]]:
+        """The same weights for only those Gaussians that have any, and which of them do."""
+        held = np.zeros(count, np.bool_)
+        held[self.ids] = True
+        number = np.cumsum(held, dtype=np.int32) - 1
+        return replace(self, ids=number[self.ids]), np.flatnonzero(held)
 
     def _each(self, work) -> None:  # type: ignore[no-untyped-def]
         def some(begin: int, end: int) -> None:

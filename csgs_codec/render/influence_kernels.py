@@ -23,11 +23,18 @@ from csgs_codec.render.lanes import (
     store,
     total,
 )
-from csgs_codec.render.project_kernels import half_covariance, limits, rotation_of, to_camera
+from csgs_codec.render.project_kernels import (
+    basis_towards,
+    half_covariance,
+    limits,
+    rotation_of,
+    to_camera,
+)
 
 MOMENTS = 10
 ATTRIBUTES = 5
-FOUR = np.float32(4)
+FOUR, HALF = np.float32(4), np.float32(0.5)
+WEIGHT_ONE = np.float32(65535)
 
 
 @njit(**OPTIONS)
@@ -269,8 +276,8 @@ def weight_tiles(
     """Blending weights of rows of 16 pixels: returns the index behind the last one written.
 
     Writes from index ``at`` on: the Gaussian, the place of the row (``y * tiles_x + tile``) and the
-    16 weights. Rows without a weight of ``least`` are left out. Counts only, if ``places`` is
-    empty.
+    16 weights in units of 1 / WEIGHT_ONE. Rows without a weight of ``least`` are left out. Counts
+    only, if ``places`` is empty.
     """
     height, width = last.shape
     left = np.empty(TILE * TILE, np.float32)
@@ -309,7 +316,7 @@ def weight_tiles(
                 if not counting:
                     row_ids[at] = i
                     places[at] = (y0 + r) * tiles_x + tile % tiles_x
-                    store(weights, at * TILE, weight)
+                    store(weights, at * TILE, weight * WEIGHT_ONE + HALF)
                 at += 1
     return at
 
@@ -338,25 +345,53 @@ def gather_weights(begin, end, row_ids, places, weights, planes, out):
 
 
 @njit(**OPTIONS)
-def shade_rows(begin, end, basis, sh, clamped, out):
-    """Colours, shape (n, 3), of SH coefficients, shape (n, K, 3); 0 where they are clamped."""
-    for i in range(begin, end):
-        for k in range(3):
-            out[i, k] = ZERO
-        for b in range(basis.shape[1]):
-            for k in range(3):
-                out[i, k] += basis[i, b] * sh[i, b, k]
-        for k in range(3):
-            if clamped[i, k]:
-                out[i, k] = ZERO
+def square_weights(begin, end, row_ids, weights, out):
+    """Add the sums of squared weights of each Gaussian to ``out``, shape (n,)."""
+    for j in range(begin, end):
+        weight = load(weights, j * TILE)
+        out[row_ids[j]] += total(weight * weight)
 
 
 @njit(**OPTIONS)
-def unshade_rows(begin, end, basis, values, clamped, out):
-    """Transpose of :func:`shade_rows`, added to ``out``."""
-    for i in range(begin, end):
+def shade_rows(begin, end, rows, means, eye, sh, clamped, out):
+    """Colours, shape (m, 3), in which some of the Gaussians are seen; 0 where they are clamped.
+
+    SH coefficients are of shape (n, K, 3).
+    """
+    basis = np.empty(sh.shape[1], np.float32)
+    for j in range(begin, end):
+        i = rows[j]
+        basis_towards(means, eye, i, basis)
         for k in range(3):
-            value = ZERO if clamped[i, k] else values[i, k]
+            out[j, k] = ZERO
+        for b in range(len(basis)):
+            for k in range(3):
+                out[j, k] += basis[b] * sh[i, b, k]
+        for k in range(3):
+            if clamped[j, k]:
+                out[j, k] = ZERO
+
+
+@njit(**OPTIONS)
+def unshade_rows(begin, end, rows, means, eye, values, clamped, out):
+    """Transpose of :func:`shade_rows`, added to ``out``, shape (n, K, 3)."""
+    basis = np.empty(out.shape[1], np.float32)
+    for j in range(begin, end):
+        i = rows[j]
+        basis_towards(means, eye, i, basis)
+        for k in range(3):
+            value = ZERO if clamped[j, k] else values[j, k]
             if value != ZERO:
-                for b in range(basis.shape[1]):
-                    out[i, b, k] += basis[i, b] * value
+                for b in range(len(basis)):
+                    out[i, b, k] += basis[b] * value
+
+
+@njit(**OPTIONS)
+def square_basis_rows(begin, end, rows, means, eye, values, out):
+    """Add the squared spherical harmonics times ``values``, shape (m,), to ``out``, (n, K)."""
+    basis = np.empty(out.shape[1], np.float32)
+    for j in range(begin, end):
+        i = rows[j]
+        basis_towards(means, eye, i, basis)
+        for b in range(len(basis)):
+            out[i, b] += basis[b] * basis[b] * values[j]

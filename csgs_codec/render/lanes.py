@@ -124,21 +124,35 @@ def _address(context, builder, array_type, array, at):
 
 @intrinsic
 def load(typingctx, array, at):
-    """Lanes at ``at .. at + 15`` of a contiguous one-dimensional float32 or int32 array."""
-    result = {types.float32: floats, types.int32: ints}[array.dtype]
+    """Lanes at ``at .. at + 15`` of a contiguous one-dimensional float32 or int32 array.
+
+    Those of a uint16 array become floats.
+    """
+    result = {types.float32: floats, types.int32: ints, types.uint16: floats}[array.dtype]
 
     def emit(context, builder, sig, args):
-        return builder.load(_address(context, builder, sig.args[0], *args), align=4)
+        address = _address(context, builder, sig.args[0], *args)
+        if array.dtype == types.uint16:
+            return builder.uitofp(builder.load(address, align=2), _F32)
+        return builder.load(address, align=4)
 
     return signature(result, array, types.intp), emit
 
 
 @intrinsic
 def store(typingctx, array, at, value):
-    """Write lanes to ``at .. at + 15`` of a contiguous one-dimensional array."""
+    """Write lanes to ``at .. at + 15`` of a contiguous one-dimensional array.
+
+    Floats, 0 to 65535, lose their fraction in a uint16 array.
+    """
 
     def emit(context, builder, sig, args):
-        builder.store(args[2], _address(context, builder, sig.args[0], *args[:2]), align=4)
+        address = _address(context, builder, sig.args[0], *args[:2])
+        if array.dtype == types.uint16:
+            whole = builder.fptoui(args[2], ir.VectorType(ir.IntType(16), LANES))
+            builder.store(whole, address, align=2)
+        else:
+            builder.store(args[2], address, align=4)
         return context.get_dummy_value()
 
     return signature(types.void, array, types.intp, value), emit

@@ -335,6 +335,12 @@ def _quaternion_gradient(quats, i, scale, grad, out):
 def basis_rows(begin, end, means, eye, out):
     """Spherical harmonics of the directions from ``eye`` to the Gaussians, shape (n, K)."""
     for i in range(begin, end):
-        dx, dy, dz = means[i, 0] - eye[0], means[i, 1] - eye[1], means[i, 2] - eye[2]
-        scale = ONE / math.sqrt(max(dx * dx + dy * dy + dz * dz, TINY))
-        basis_of(out.shape[1], dx * scale, dy * scale, dz * scale, out[i])
+        basis_towards(means, eye, i, out[i])
+
+
+@njit(inline="always")
+def basis_towards(means, eye, i, out):
+    """Spherical harmonics of the direction from ``eye`` to one Gaussian, shape (K,)."""
+    dx, dy, dz = means[i, 0] - eye[0], means[i, 1] - eye[1], means[i, 2] - eye[2]
+    scale = ONE / math.sqrt(max(dx * dx + dy * dy + dz * dz, TINY))
+    basis_of(out.shape[0], dx * scale, dy * scale, dz * scale, out)

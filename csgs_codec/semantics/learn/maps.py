@@ -67,7 +67,7 @@ def map_view(
     blending = BlendingWeights.of(projection, tiles, raster, stride)
     y, tile = np.divmod(blending.places, blending.tiles_x)
     x = (tile * TILE)[:, None] + np.arange(TILE, dtype=np.int32)
-    weights = blending.weights.reshape(-1, TILE)
+    weights = blending.entries
     kept = (weights > 0) & (x % stride == 0) & (x < camera.width)
     sampled = labels[::stride, ::stride]
     pixel = ((y // stride) * sampled.shape[1])[:, None] + x // stride
