@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.labels import encode_labels, fit_labels
 from csgs_codec.attributes.positions import encode_keys
 from csgs_codec.attributes.steps import LARGEST_CLASS, STEP_Q6
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.encoder.blend import fit_blend
-from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
+from csgs_codec.encoder.fit import Effort, NetworkFit, static_mlp
 from csgs_codec.encoder.options import Inputs
 from csgs_codec.encoder.quantise import choose_symbols, scale_offsets
 from csgs_codec.errors import CorruptError
@@ -46,6 +45,9 @@ _OWN_KINDS = (
     GroupKind.FEATURE,
 )
 _CONTEXT_SPREAD = 32.0
+# Of the steps and the rate of training, when networks learn what is left of optimised symbols.
+AGAIN_SHARE = 0.5
+AGAIN_RATE = 0.5
 _LEAST_ROWS_FOR_TRAINING = 1500
 
 
@@ -95,15 +97,18 @@ def code_group(
         What the network may see.
     effort : Effort
     seed : int
-    weights : list of ndarray, one per tile, shape (rows,), optional
+    weights : list of ndarray, one per tile, shape (rows,), (rows, channels) or
+        (rows, channels, channels), optional
         What a squared error of one base step costs the picture, relative to the target.
     """
-    coding = scene.tools.codings[group]
     for tile, values in zip(scene.tiles, latents, strict=True):
         tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
-    network = _fit(scene, group, coding, latents, inputs, effort, seed)
+    fit = _Fit(scene, group, inputs, effort, seed)
+    network = fit.network()
     _quantise(scene, group, network, latents, weights)
     if network.layout.width:
+        network = fit.network(AGAIN_SHARE, AGAIN_RATE)
+        _quantise(scene, group, network, latents, weights)
         network = _sharpened(scene, group, network)
         _quantise(scene, group, network, latents, weights)
     scene.tools.networks[group] = network
@@ -134,7 +139,11 @@ def _quantise(
         silent = silent_rows(scene.tools.sentinels, tile, layer, group)
         step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
         wanted = latents[tile.index][rows]
-        weight = None if weights is None else weights[tile.index][rows] * step[:, 0] ** 2
+        weight = None
+        if weights is not None:
+            per_base_step = weights[tile.index][rows]
+            squared = (step[:, 0] ** 2).reshape(-1, *[1] * (per_base_step.ndim - 1))
+            weight = per_base_step * squared
         values = tile.values(group)[rows]
         coded = []
         for part in tile.rounds(layer):
@@ -151,41 +160,56 @@ def _quantise(
         scene.residuals[group, layer, tile.index] = coded
 
 
-def _fit(
-    scene: CodedScene,
-    group: int,
-    coding: GroupCoding,
-    latents: list[NDArray[np.float64]],
-    inputs: Inputs,
-    effort: Effort,
-    seed: int,
-) -> GroupNetwork:
-    layout = context_layout(scene, group, inputs)
-    blend = fit_blend(scene, group) if inputs.neighbours else None
-    seen, wanted, classes = [], [], []
-    everything = slice(None)
-    for tile, layer in scene.places():
-        step_classes = tile.step_classes(group, coding.rule, layer)
-        rows = LayerContext(layout, tile, layer, step_classes).inputs(everything)
-        target = latents[tile.index][tile.rows(layer)].astype(np.float32)
-        if blend is not None:
-            near = tile.neighbours(layer)
-            target -= blend.predict(tile.values(group), near) / np.float32(64)
-        silent = silent_rows(scene.tools.sentinels, tile, layer, group)
-        heard = everything if silent is None else ~silent
-        seen.append(rows[heard])
-        wanted.append(target[heard])
-        classes.append(step_classes[heard])
-    target, all_classes = np.concatenate(wanted), np.concatenate(classes)
-    if layout.width == 0 or len(target) < _LEAST_ROWS_FOR_TRAINING:
-        if not len(target):
-            target, all_classes = np.zeros((1, coding.channels), np.float32), np.zeros(1, np.int8)
-        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes), blend)
-    try:
-        mlp = fit_mlp(np.concatenate(seen), target, all_classes, effort, seed)
-    except CorruptError:  # steps so fine that predictions leave the range of networks
-        return GroupNetwork(group, ContextLayout(), static_mlp(target, all_classes), blend)
-    return GroupNetwork(group, layout, mlp, blend)
+class _Fit:
+    """Fits the network of a group to the values that its tiles hold."""
+
+    def __init__(
+        self, scene: CodedScene, group: int, inputs: Inputs, effort: Effort, seed: int
+    ) -> None:
+        self._scene, self._group = scene, group
+        self._effort, self._seed = effort, seed
+        self._layout = context_layout(scene, group, inputs)
+        self._blend = fit_blend(scene, group) if inputs.neighbours else None
+        self._training: NetworkFit | None = None
+
+    def network(self, share: float = 1.0, rate: float = 1.0) -> GroupNetwork:
+        """Train, or go on training with the values that tiles hold now."""
+        group, blend = self._group, self._blend
+        seen, target, classes = self._rows()
+        if self._layout.width == 0 or len(target) < _LEAST_ROWS_FOR_TRAINING:
+            return GroupNetwork(group, ContextLayout(), static_mlp(target, classes), blend)
+        if self._training is None:
+            self._training = NetworkFit(target, seen.shape[1], self._effort, self._seed)
+        try:
+            mlp = self._training.train(seen, target, classes, share, rate)
+        except CorruptError:  # steps so fine that predictions leave the range of networks
+            return GroupNetwork(group, ContextLayout(), static_mlp(target, classes), blend)
+        return GroupNetwork(group, self._layout, mlp, blend)
+
+    def _rows(self) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int8]]:
+        """Contexts, values beyond what neighbours foretell, and step classes."""
+        scene, group, blend = self._scene, self._group, self._blend
+        coding = scene.tools.codings[group]
+        seen = [np.zeros((0, self._layout.width), np.uint8)]
+        wanted = [np.zeros((0, coding.channels), np.float32)]
+        classes = [np.zeros(0, np.int8)]
+        everything = slice(None)
+        for tile, layer in scene.places():
+            step_classes = tile.step_classes(group, coding.rule, layer)
+            rows = LayerContext(self._layout, tile, layer, step_classes).inputs(everything)
+            target = tile.values(group)[tile.rows(layer)].astype(np.float32) / np.float32(64)
+            if blend is not None:
+                near = tile.neighbours(layer)
+                target -= blend.predict(tile.values(group), near) / np.float32(64)
+            silent = silent_rows(scene.tools.sentinels, tile, layer, group)
+            heard = everything if silent is None else ~silent
+            seen.append(rows[heard])
+            wanted.append(target[heard])
+            classes.append(step_classes[heard])
+        if sum(map(len, classes)) == 0:
+            wanted.append(np.zeros((1, coding.channels), np.float32))
+            classes.append(np.zeros(1, np.int8))
+        return np.concatenate(seen), np.concatenate(wanted), np.concatenate(classes)
 
 
 def context_layout(scene: CodedScene, group: int, inputs: Inputs) -> ContextLayout:

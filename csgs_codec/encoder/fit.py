@@ -53,29 +53,6 @@ def static_mlp(latents: F32, classes: NDArray[np.int8]) -> IntegerMlp:
     return _round_layers([], (np.zeros((0, 2 * len(mean))), np.concatenate([mean, index])))
 
 
-def fit_mlp(
-    inputs: NDArray[np.uint8],
-    latents: F32,
-    classes: NDArray[np.int8],
-    effort: Effort,
-    seed: int,
-) -> IntegerMlp:
-    """Fit a network with two hidden layers to minimise the bits of the residuals.
-
-    Parameters
-    ----------
-    inputs : ndarray of uint8, shape (n, inputs)
-    latents : ndarray of float32, shape (n, channels)
-        Values in base steps.
-    classes : ndarray of int8, shape (n,)
-        Step classes, in half octaves.
-    effort : Effort
-    seed : int
-    """
-    with steady_torch():
-        return _train(inputs, latents, classes, effort, seed)
-
-
 @contextmanager
 def steady_torch() -> Iterator[None]:
     """One thread and no subnormal numbers while training; the caller's settings afterwards."""
@@ -89,35 +66,79 @@ def steady_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(
-    inputs: NDArray[np.uint8],
-    latents: F32,
-    classes: NDArray[np.int8],
-    effort: Effort,
-    seed: int,
-) -> IntegerMlp:
-    torch.manual_seed(seed)
-    order = torch.randperm(len(inputs))
-    x = torch.from_numpy(inputs)[order]
-    y = torch.from_numpy(latents)[order]
-    finer = torch.exp2(torch.from_numpy(classes.astype(np.float32)) / -2)[order, None]
-    mean, spread = y.mean(0), y.std(0, correction=0) + 1e-2
-    y -= mean
-    model = _Model(x.shape[1], effort.width, y.shape[1], spread)
-    optimiser = torch.optim.Adam(model.parameters(), lr=effort.rate, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, effort.rate, total_steps=effort.steps + 1, pct_start=0.08
-    )
-    scaled = torch.empty(min(_BATCH, len(x)), x.shape[1])
-    for rows in _batches(len(x), effort.steps):
-        out = model(torch.mul(x[rows], 1 / 256, out=scaled))
-        slopes = _slopes(out.detach(), y[rows], finer[rows], spread)
-        optimiser.zero_grad()
-        out.backward(slopes / len(slopes))
-        (WEIGHT_RATE / len(x) * model.weight_bits()).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    return model.rounded(mean.numpy(), spread.numpy())
+class NetworkFit:
+    """A network with two hidden layers that is trained to minimise the bits of residuals.
+
+    Parameters
+    ----------
+    latents : ndarray of float32, shape (n, channels)
+        Values in base steps, as they are spread before training.
+    inputs : int
+    effort : Effort
+    seed : int
+    """
+
+    def __init__(self, latents: F32, inputs: int, effort: Effort, seed: int) -> None:
+        self._effort, self._seed = effort, seed
+        self._mean = latents.mean(axis=0)
+        self._spread = latents.std(axis=0) + np.float32(1e-2)
+        torch.manual_seed(seed)
+        channels = latents.shape[1]
+        self._model = _Model(inputs, effort.width, channels, torch.from_numpy(self._spread))
+
+    def train(
+        self,
+        inputs: NDArray[np.uint8],
+        latents: F32,
+        classes: NDArray[np.int8],
+        share: float = 1.0,
+        rate: float = 1.0,
+    ) -> IntegerMlp:
+        """Train and round to integers; called again, goes on from where it stands.
+
+        Parameters
+        ----------
+        inputs : ndarray of uint8, shape (n, inputs)
+        latents : ndarray of float32, shape (n, channels)
+            Values in base steps.
+        classes : ndarray of int8, shape (n,)
+            Step classes, in half octaves.
+        share, rate : float
+            Of the steps and of the learning rate of the effort.
+        """
+        with steady_torch():
+            torch.manual_seed(self._seed)
+            self._train(inputs, latents, classes, share, rate)
+        return self._model.rounded(self._mean, self._spread)
+
+    def _train(
+        self,
+        inputs: NDArray[np.uint8],
+        latents: F32,
+        classes: NDArray[np.int8],
+        share: float,
+        rate: float,
+    ) -> None:
+        order = torch.randperm(len(inputs))
+        x = torch.from_numpy(inputs)[order]
+        y = torch.from_numpy(latents - self._mean)[order]
+        finer = torch.exp2(torch.from_numpy(classes.astype(np.float32)) / -2)[order, None]
+        model, spread = self._model, torch.from_numpy(self._spread)
+        steps, rate = max(1, round(share * self._effort.steps)), rate * self._effort.rate
+        optimiser = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, rate, total_steps=steps + 1, pct_start=0.08
+        )
+        scaled = torch.empty(min(_BATCH, len(x)), x.shape[1])
+        for rows in _batches(len(x), steps):
+            out = model(torch.mul(x[rows], 1 / 256, out=scaled))
+            slopes = _slopes(out.detach(), y[rows], finer[rows], spread)
+            optimiser.zero_grad()
+            out.backward(slopes / len(slopes))
+            price = WEIGHT_RATE / len(x) * model.weight_bits()
+            price.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
 
 
 def _batches(count: int, steps: int) -> Iterator[slice]:

@@ -24,6 +24,9 @@ I32 = NDArray[np.int32]
 LAMBDA = 0.115
 LEAST_WEIGHT = 0.125
 _LARGEST_SEARCHED = 127
+# Bits per squared residual in units of its variance, were residuals Gaussian.
+_QUADRATIC = 0.72
+_SWEEPS = 2
 
 
 @cache
@@ -52,20 +55,29 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
     residual : ndarray of float64, shape (n, channels)
         In steps.
     scale_index : ndarray of uint8, shape (n, channels)
-    weight : ndarray of float64, shape (n,), optional
-        What a squared error of one step costs, relative to what the step was chosen for; below
-        1/8 it counts as 1/8, so that no value strays more than a few steps.
+    weight : ndarray of float64, shape (n,), (n, channels) or (n, channels, channels), optional
+        What a squared error of one step costs, relative to what the step was chosen for: the same
+        for all channels, for each, or as a quadratic form. Below 1/8 it counts as 1/8, so that no
+        value strays more than a few steps.
 
     Returns
     -------
     ndarray of int32, shape (n, channels)
         0 where the scale index is 0.
     """
+    if weight is not None and weight.ndim == 3:
+        return _choose_together(residual, scale_index, weight)
+    heavy = np.ones((1, 1)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
+    if heavy.ndim == 1:
+        heavy = heavy[:, None]
+    return _choose_alone(residual, scale_index, LAMBDA / heavy)
+
+
+def _choose_alone(residual: F64, scale_index: U8, unit: F64) -> I32:
+    """Minimise ``(residual - k)**2 + unit * bits`` channel by channel."""
     bits = symbol_bits()
     size = np.abs(residual)
     nearest = np.rint(size)
-    heavy = np.ones(len(residual)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
-    unit = LAMBDA / heavy[:, None]
     best = nearest.copy()
     cost = np.full(residual.shape, np.inf)
     searched = np.minimum(nearest, _LARGEST_SEARCHED).astype(np.intp)
@@ -76,6 +88,31 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
         cost[better] = total[better]
     best[scale_index == 0] = 0
     return (np.sign(residual) * best).astype(np.int32)
+
+
+def _choose_together(residual: F64, scale_index: U8, form: F64) -> I32:
+    """Minimise ``e.T form e + LAMBDA * bits`` with ``e = residual - k``, channel after channel.
+
+    Starts at the real numbers that minimise it were bits quadratic, so that errors can go where
+    they cost nothing although that takes several channels at once.
+    """
+    channels = residual.shape[1]
+    form = form + LEAST_WEIGHT * np.eye(channels)
+    spread = 0.1 * np.exp2((scale_index - 1.0) / 6.0)
+    ridge = LAMBDA * _QUADRATIC / spread**2
+    start = form + ridge[:, :, None] * np.eye(channels)
+    pulled = np.linalg.solve(start, np.einsum("nij,nj->ni", form, residual)[:, :, None])
+    k = np.rint(pulled[:, :, 0])
+    k[scale_index == 0] = 0
+    for _ in range(_SWEEPS):
+        for c in range(channels):
+            error = residual - k
+            error[:, c] = 0.0
+            own = form[:, c, c]
+            target = residual[:, c] + np.einsum("nj,nj->n", form[:, c], error) / own
+            unit = (LAMBDA / own)[:, None]
+            k[:, c] = _choose_alone(target[:, None], scale_index[:, c : c + 1], unit)[:, 0]
+    return k.astype(np.int32)
 
 
 def scale_offsets(k: I32, scale_index: U8) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ F32 = NDArray[np.float32]
 _C0 = 0.28209479177387814
 ROW_STRIDE = 2
 MEASURED_STRIDE = 4
+_EVEN = (GroupKind.POSITION, GroupKind.OPACITY, GroupKind.DC)
+_UNEVEN = (GroupKind.SCALE, GroupKind.ROTATION)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def take_pictures(
     """
     kept = set(np.linspace(0, len(cameras) - 1, min(pictures, len(cameras))).astype(int).tolist())
     count, width = gaussians.count, gaussians.sh.shape[1]
-    sums = np.zeros((5, count))
+    sums = {kind: np.zeros(count) for kind in _EVEN} | {k: np.zeros((count, 3)) for k in _UNEVEN}
     seen = np.zeros((width, width))
     views = []
     for number, camera in enumerate(cameras):
@@ -66,26 +68,25 @@ def take_pictures(
         found = influence(gaussians, camera, projection, tiles, raster, MEASURED_STRIDE)
         pixels = 3.0 * camera.width * camera.height * len(cameras)
         slope = gaussians.opacity * (1 - gaussians.opacity)
-        measured = (
-            *(found.position, found.opacity * slope**2, found.log_scale, found.quaternion),
-            _C0**2 * found.colour,
-        )
-        for total, values in zip(sums, measured, strict=True):
-            total += values / pixels
+        measured = {
+            GroupKind.POSITION: found.position,
+            GroupKind.OPACITY: found.opacity * slope**2,
+            GroupKind.SCALE: found.log_scale,
+            GroupKind.ROTATION: found.quaternion,
+            GroupKind.DC: _C0**2 * found.colour,
+        }
+        for kind, values in measured.items():
+            sums[kind] += values / pixels
         basis = directions(gaussians.means, camera, width)
         seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
         if number in kept:
             views.append(View(camera, raster.image))
         tell((number + 1) / len(cameras))
-    kinds = (
-        GroupKind.POSITION,
-        GroupKind.OPACITY,
-        GroupKind.SCALE,
-        GroupKind.ROTATION,
-        GroupKind.DC,
-    )
+    seen_at_all = float((sums[GroupKind.DC] > 0).mean())
+    sums = {kind: np.nan_to_num(values, posinf=0.0) for kind, values in sums.items()}
+    by_axis = {kind: sums[kind] for kind in _UNEVEN}
+    by_kind = {kind: sums[kind] for kind in _EVEN}
+    by_kind |= {kind: values.mean(axis=1) for kind, values in by_axis.items()}
     trace = max(float(np.trace(seen)), 1e-30)
-    sums = np.nan_to_num(sums, posinf=0.0)
-    seen = np.nan_to_num(seen)
-    measured_all = Sensitivity(dict(zip(kinds, sums, strict=True)), seen * width / trace)
-    return views, measured_all, float((sums[-1] > 0).mean())
+    moments = np.nan_to_num(seen) * width / trace
+    return views, Sensitivity(by_kind, by_axis, moments), seen_at_all

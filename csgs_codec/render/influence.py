@@ -28,10 +28,19 @@ _ENTRIES = 20_000
 
 @dataclass(frozen=True)
 class Influence:
-    """Squared derivatives of one picture, summed over pixels and channels, shape (n,) each.
+    """Squared derivatives of one picture, summed over pixels and channels.
 
-    By one coordinate of the position, of the log scales and of the unit quaternion (means over
-    the coordinates), by the opacity in 0..1, and of one channel by its colour.
+    Attributes
+    ----------
+    position : ndarray of float32, shape (n,)
+        By one coordinate (mean over the three).
+    log_scale : ndarray of float32, shape (n, 3)
+    quaternion : ndarray of float32, shape (n, 3)
+        By the unit quaternion where it turns about each axis of the Gaussian.
+    opacity : ndarray of float32, shape (n,)
+        By the opacity in 0..1.
+    colour : ndarray of float32, shape (n,)
+        Of one channel.
     """
 
     position: Floats
@@ -87,7 +96,8 @@ def influence(
         4,
         ROWS,
     )
-    return Influence(*np.ascontiguousarray(out.T * np.float32(stride)))
+    out *= np.float32(stride)
+    return Influence(out[:, 0], out[:, 1:4], out[:, 4:7], out[:, 7], out[:, 8])
 
 
 @dataclass(frozen=True)

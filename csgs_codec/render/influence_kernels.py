@@ -32,7 +32,7 @@ from csgs_codec.render.project_kernels import (
 )
 
 MOMENTS = 10
-ATTRIBUTES = 5
+ATTRIBUTES = 9
 FOUR, HALF = np.float32(4), np.float32(0.5)
 WEIGHT_ONE = np.float32(65535)
 
@@ -203,9 +203,10 @@ def removal_tiles(
 def squared_rows(
     begin, end, means, quats, scales, view, lens, width, height, packed, visible, moments, out
 ):
-    """Squared derivatives by the attributes, added to ``out``, shape (n, 5).
+    """Squared derivatives by the attributes, added to ``out``, shape (n, 9).
 
-    Position, log scale and quaternion (means over their coordinates), opacity, colour.
+    Position (mean over its coordinates), three log scales, the unit quaternion where it turns about
+    each of the three axes, opacity, colour.
     """
     fx, fy = lens[0], lens[1]
     x_low, x_high, y_low, y_high = limits(lens, width, height)
@@ -241,18 +242,16 @@ def squared_rows(
             u = j00 * axes[0, k] + j02 * axes[2, k]
             v = j11 * axes[1, k] + j12 * axes[2, k]
             px[k], py[k] = a * u + b * v, b * u + c * v
-        turn = size = ZERO
         for k in range(3):
-            n = (k + 1) % 3
-            size += _fourth(moments, i, px[k], py[k], px[k], py[k])
+            n, about = (k + 1) % 3, (k + 2) % 3
+            out[i, 1 + k] += _fourth(moments, i, px[k], py[k], px[k], py[k])
             sk, sn = scales[i, k], scales[i, n]
             if sk > ZERO and sn > ZERO:
                 twist = sk / sn - sn / sk
-                turn += twist * twist * _fourth(moments, i, px[k], py[k], px[n], py[n])
-        out[i, 1] += size / np.float32(3)
-        out[i, 2] += FOUR * turn / np.float32(3)
-        out[i, 3] += moments[i, 1]
-        out[i, 4] += moments[i, 0]
+                turn = twist * twist * _fourth(moments, i, px[k], py[k], px[n], py[n])
+                out[i, 4 + about] += FOUR * turn
+        out[i, 7] += moments[i, 1]
+        out[i, 8] += moments[i, 0]
 
 
 @njit(inline="always")

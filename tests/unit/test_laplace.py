@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from csgs_codec.encoder import laplace
-from csgs_codec.encoder.fit import Effort, fit_mlp
+from csgs_codec.encoder.fit import Effort, NetworkFit
 
 
 def samples(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,7 +43,8 @@ def test_network_finds_what_inputs_say(count: int) -> None:
     noise = random.laplace(size=count)
     latents = (inputs[:, :1] / 8.0 + noise[:, None]).astype(np.float32)
     classes = random.integers(-2, 3, count).astype(np.int8)
-    mlp = fit_mlp(inputs, latents, classes, Effort(width=8, steps=250), seed=1)
+    fit = NetworkFit(latents, 4, Effort(width=8, steps=250), seed=1)
+    mlp = fit.train(inputs, latents, classes)
     mu = mlp.forward(inputs)[:, 0] / 64.0
     assert np.abs(latents[:, 0] - mu).mean() < 1.6
     assert np.abs(latents - latents.mean()).mean() > 7.0

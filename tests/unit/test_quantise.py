@@ -70,3 +70,37 @@ def test_offsets_make_symbols_cheaper() -> None:
     assert offsets[0] < 0 < offsets[1]
     moved = (index + offsets).astype(np.uint8)
     assert coded_bits(k, moved) < coded_bits(k, index)
+
+
+def together(residual: np.ndarray, k: np.ndarray, index: np.ndarray, form: np.ndarray) -> float:
+    error = residual - k
+    spent = np.einsum("ni,nij,nj->n", error, form, error)
+    return float((spent + LAMBDA * symbol_bits()[index, np.abs(k)].sum(axis=1)).mean())
+
+
+def test_errors_go_where_a_quadratic_form_does_not_see_them() -> None:
+    random = np.random.default_rng(2)
+    residual = random.laplace(0, 1.5, (300, 3))
+    index = np.full((300, 3), 20, np.uint8)
+    axes = np.linalg.qr(random.normal(size=(300, 3, 3)))[0]
+    form = np.einsum("nij,j,nkj->nik", axes, np.array([0.0, 1.5, 1.5]), axes)
+    k = choose_symbols(residual, index, form)
+    alone = choose_symbols(residual, index, np.ones(300))
+    assert together(residual, k, index, form) < 0.9 * together(residual, alone, index, form)
+    nothing = np.zeros_like(index)
+    assert not choose_symbols(residual, nothing, form).any()
+
+
+def test_a_round_form_is_a_weight() -> None:
+    random = np.random.default_rng(3)
+    residual = random.laplace(0, 1.5, (300, 3))
+    index = random.integers(1, 40, (300, 3)).astype(np.uint8)
+    heavy = np.full(300, 2.0)
+    form = (heavy[:, None, None] - LEAST_WEIGHT) * np.eye(3)
+    assert np.array_equal(
+        choose_symbols(residual, index, form), choose_symbols(residual, index, heavy)
+    )
+    by_channel = np.tile(heavy[:, None], 3)
+    assert np.array_equal(
+        choose_symbols(residual, index, by_channel), choose_symbols(residual, index, heavy)
+    )
