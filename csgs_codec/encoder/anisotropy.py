@@ -1,7 +1,7 @@
-"""Which coordinates of a Gaussian's extent and rotation pictures care about.
+"""Which turns of a Gaussian pictures care about.
 
-The least axis of a flat Gaussian can be far off, and one that is round about an axis can be turned
-about it, without anything to see. Symbols are chosen with that in mind.
+One that is round about an axis can be turned about it without anything to see. Symbols are chosen
+with that in mind.
 """
 
 from __future__ import annotations

@@ -103,7 +103,10 @@ class Appearance:
                 if sensitivity.by_kind[source].any()
             }
             self.features[:, 4:] = self._signalled()
-            self._shapes = _shapes(scene, columns, sensitivity)
+            self._turns = None
+            if Role.ROTATION in columns:
+                turns = ratios(sensitivity.turns)
+                self._turns = rotation_metric(scene.stack(columns[Role.ROTATION]), turns)
         self.median = np.median(self.features, axis=0) if count else np.zeros(FEATURES)
 
     def _wanted(self, sensitivity: Sensitivity, source: GroupKind) -> F64:
@@ -166,37 +169,22 @@ class Appearance:
     def cost(self, kind: GroupKind, step: float, error: float) -> F64 | None:
         """What a squared error of one base step costs each Gaussian, 1 where it is just right.
 
-        Shape (n,), or (n, 3) or (n, 3, 3) where coordinates differ.
+        Shape (n,); for rotations a quadratic form, (n, 3, 3).
         """
         if self.sensitivity is None or kind not in self._octaves:
             return None
         share = self._share(error)
         right = _FUDGE[kind] * np.sqrt(share) * np.exp2(self._octaves[kind])
         cost = np.asarray((step / right) ** 2)
-        shape = self._shapes.get(kind)
-        if shape is None:
-            return cost
-        return np.asarray(cost.reshape(-1, *[1] * (shape.ndim - 1)) * shape)
+        if kind is GroupKind.ROTATION and self._turns is not None:
+            return np.asarray(cost[:, None, None] * self._turns)
+        return cost
 
     @property
     def weights(self) -> F64:
         """Weights of Gaussians when a transform is fitted."""
         middle = np.median(self.importance) if len(self.importance) else 1.0
         return np.clip(self.importance / max(float(middle), 1e-300), 0.1, 10.0)
-
-
-def _shapes(
-    scene: Scene, columns: dict[Role, tuple[str, ...]], sensitivity: Sensitivity
-) -> dict[GroupKind, F64]:
-    """How the coordinates of extent and rotation differ in what their errors cost."""
-    found = {}
-    scales, turns = (sensitivity.by_axis[k] for k in (GroupKind.SCALE, GroupKind.ROTATION))
-    if len(columns.get(Role.SCALE, ())) == scales.shape[1]:
-        found[GroupKind.SCALE] = ratios(scales)
-    if Role.ROTATION in columns:
-        quaternions = scene.stack(columns[Role.ROTATION])
-        found[GroupKind.ROTATION] = rotation_metric(quaternions, ratios(turns))
-    return found
 
 
 def _regress(columns: F64, values: F64) -> F64:

@@ -97,8 +97,7 @@ def code_group(
         What the network may see.
     effort : Effort
     seed : int
-    weights : list of ndarray, one per tile, shape (rows,), (rows, channels) or
-        (rows, channels, channels), optional
+    weights : list of ndarray, one per tile, shape (rows,) or (rows, channels, channels), optional
         What a squared error of one base step costs the picture, relative to the target.
     """
     for tile, values in zip(scene.tiles, latents, strict=True):

@@ -55,9 +55,9 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
     residual : ndarray of float64, shape (n, channels)
         In steps.
     scale_index : ndarray of uint8, shape (n, channels)
-    weight : ndarray of float64, shape (n,), (n, channels) or (n, channels, channels), optional
+    weight : ndarray of float64, shape (n,) or (n, channels, channels), optional
         What a squared error of one step costs, relative to what the step was chosen for: the same
-        for all channels, for each, or as a quadratic form. Below 1/8 it counts as 1/8, so that no
+        for all channels, or as a quadratic form. Below 1/8 it counts as 1/8, so that no
         value strays more than a few steps.
 
     Returns
@@ -67,10 +67,8 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
     """
     if weight is not None and weight.ndim == 3:
         return _choose_together(residual, scale_index, weight)
-    heavy = np.ones((1, 1)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
-    if heavy.ndim == 1:
-        heavy = heavy[:, None]
-    return _choose_alone(residual, scale_index, LAMBDA / heavy)
+    heavy = np.ones(len(residual)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
+    return _choose_alone(residual, scale_index, LAMBDA / heavy[:, None])
 
 
 def _choose_alone(residual: F64, scale_index: U8, unit: F64) -> I32:

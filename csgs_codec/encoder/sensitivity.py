@@ -24,13 +24,14 @@ class Sensitivity:
     by_kind : dict of GroupKind to ndarray of float64, shape (n,)
         Mean over the coordinates of POSITION (units of the PLY), OPACITY (logit), SCALE (log),
         ROTATION (unit quaternion) and DC (SH coefficient).
-    by_axis : dict of GroupKind to ndarray of float64, shape (n, 3)
-        The coordinates of SCALE, and those of ROTATION: turns about the axes of the Gaussian.
+    turns : ndarray of float64, shape (n, 3)
+        ROTATION by its coordinates: the unit quaternion where it turns about each axis of the
+        Gaussian.
     directions : ndarray of float64, shape (k, k)
         Second moments of the ``k`` SH basis functions over the seen directions, weighted by what
         colour does, scaled to a mean diagonal of 1.
     """
 
     by_kind: dict[GroupKind, F64]
-    by_axis: dict[GroupKind, F64]
+    turns: F64
     directions: F64

@@ -19,8 +19,7 @@ F32 = NDArray[np.float32]
 _C0 = 0.28209479177387814
 ROW_STRIDE = 2
 MEASURED_STRIDE = 4
-_EVEN = (GroupKind.POSITION, GroupKind.OPACITY, GroupKind.DC)
-_UNEVEN = (GroupKind.SCALE, GroupKind.ROTATION)
+_MEASURED = (GroupKind.POSITION, GroupKind.OPACITY, GroupKind.SCALE, GroupKind.DC)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ def take_pictures(
     """
     kept = set(np.linspace(0, len(cameras) - 1, min(pictures, len(cameras))).astype(int).tolist())
     count, width = gaussians.count, gaussians.sh.shape[1]
-    sums = {kind: np.zeros(count) for kind in _EVEN} | {k: np.zeros((count, 3)) for k in _UNEVEN}
+    sums = {kind: np.zeros(count) for kind in _MEASURED}
+    turns = np.zeros((count, 3))
     seen = np.zeros((width, width))
     views = []
     for number, camera in enumerate(cameras):
@@ -72,11 +72,11 @@ def take_pictures(
             GroupKind.POSITION: found.position,
             GroupKind.OPACITY: found.opacity * slope**2,
             GroupKind.SCALE: found.log_scale,
-            GroupKind.ROTATION: found.quaternion,
             GroupKind.DC: _C0**2 * found.colour,
         }
         for kind, values in measured.items():
             sums[kind] += values / pixels
+        turns += found.quaternion / pixels
         basis = directions(gaussians.means, camera, width)
         seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
         if number in kept:
@@ -84,9 +84,8 @@ def take_pictures(
         tell((number + 1) / len(cameras))
     seen_at_all = float((sums[GroupKind.DC] > 0).mean())
     sums = {kind: np.nan_to_num(values, posinf=0.0) for kind, values in sums.items()}
-    by_axis = {kind: sums[kind] for kind in _UNEVEN}
-    by_kind = {kind: sums[kind] for kind in _EVEN}
-    by_kind |= {kind: values.mean(axis=1) for kind, values in by_axis.items()}
+    turns = np.nan_to_num(turns, posinf=0.0)
+    by_kind = {**sums, GroupKind.ROTATION: turns.mean(axis=1)}
     trace = max(float(np.trace(seen)), 1e-30)
     moments = np.nan_to_num(seen) * width / trace
-    return views, Sensitivity(by_kind, by_axis, moments), seen_at_all
+    return views, Sensitivity(by_kind, turns, moments), seen_at_all

@@ -32,9 +32,8 @@ class Influence:
 
     Attributes
     ----------
-    position : ndarray of float32, shape (n,)
+    position, log_scale : ndarray of float32, shape (n,)
         By one coordinate (mean over the three).
-    log_scale : ndarray of float32, shape (n, 3)
     quaternion : ndarray of float32, shape (n, 3)
         By the unit quaternion where it turns about each axis of the Gaussian.
     opacity : ndarray of float32, shape (n,)
@@ -97,7 +96,7 @@ def influence(
         ROWS,
     )
     out *= np.float32(stride)
-    return Influence(out[:, 0], out[:, 1:4], out[:, 4:7], out[:, 7], out[:, 8])
+    return Influence(out[:, 0], out[:, 1], out[:, 2:5], out[:, 5], out[:, 6])
 
 
 @dataclass(frozen=True)

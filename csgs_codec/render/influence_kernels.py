@@ -32,7 +32,7 @@ from csgs_codec.render.project_kernels import (
 )
 
 MOMENTS = 10
-ATTRIBUTES = 9
+ATTRIBUTES = 7
 FOUR, HALF = np.float32(4), np.float32(0.5)
 WEIGHT_ONE = np.float32(65535)
 
@@ -203,9 +203,9 @@ def removal_tiles(
 def squared_rows(
     begin, end, means, quats, scales, view, lens, width, height, packed, visible, moments, out
 ):
-    """Squared derivatives by the attributes, added to ``out``, shape (n, 9).
+    """Squared derivatives by the attributes, added to ``out``, shape (n, 7).
 
-    Position (mean over its coordinates), three log scales, the unit quaternion where it turns about
+    Position and log scale (means over their coordinates), the unit quaternion where it turns about
     each of the three axes, opacity, colour.
     """
     fx, fy = lens[0], lens[1]
@@ -242,16 +242,18 @@ def squared_rows(
             u = j00 * axes[0, k] + j02 * axes[2, k]
             v = j11 * axes[1, k] + j12 * axes[2, k]
             px[k], py[k] = a * u + b * v, b * u + c * v
+        size = ZERO
         for k in range(3):
             n, about = (k + 1) % 3, (k + 2) % 3
-            out[i, 1 + k] += _fourth(moments, i, px[k], py[k], px[k], py[k])
+            size += _fourth(moments, i, px[k], py[k], px[k], py[k])
             sk, sn = scales[i, k], scales[i, n]
             if sk > ZERO and sn > ZERO:
                 twist = sk / sn - sn / sk
                 turn = twist * twist * _fourth(moments, i, px[k], py[k], px[n], py[n])
-                out[i, 4 + about] += FOUR * turn
-        out[i, 7] += moments[i, 1]
-        out[i, 8] += moments[i, 0]
+                out[i, 2 + about] += FOUR * turn
+        out[i, 1] += size / np.float32(3)
+        out[i, 5] += moments[i, 1]
+        out[i, 6] += moments[i, 0]
 
 
 @njit(inline="always")

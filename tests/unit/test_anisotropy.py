@@ -1,4 +1,4 @@
-"""What errors of extent and rotation cost, coordinate by coordinate."""
+"""What errors of rotations cost, turn by turn."""
 
 from __future__ import annotations
 

@@ -100,7 +100,3 @@ def test_a_round_form_is_a_weight() -> None:
     assert np.array_equal(
         choose_symbols(residual, index, form), choose_symbols(residual, index, heavy)
     )
-    by_channel = np.tile(heavy[:, None], 3)
-    assert np.array_equal(
-        choose_symbols(residual, index, by_channel), choose_symbols(residual, index, heavy)
-    )
