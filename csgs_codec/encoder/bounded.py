@@ -131,11 +131,15 @@ class Bounds:
         needed = int(np.clip(np.ceil(np.log2(grid.step / _cell(bound))), 0, FINE_BITS_MAX))
         return replace(rule, low=max(rule.low, needed), high=max(rule.high, needed))
 
+    def nearest(self, name: str) -> bool:
+        """Whether every symbol of a group must be the nearest one: those of a bounded group."""
+        return name in self.by_name and name not in self.exact
+
     def weights(
         self, name: str, weights: list[F64] | None, rows: Sequence[NDArray[np.int64]]
     ) -> list[F64] | None:
-        """Weights of errors: in a bounded group every symbol is the nearest one."""
-        if name not in self.by_name or name in self.exact:
+        """Weights of errors, endless where :meth:`nearest` holds."""
+        if not self.nearest(name):
             return weights
         return [np.full(len(r), NEAREST_WEIGHT) for r in rows]
 

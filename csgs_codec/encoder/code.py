@@ -18,6 +18,7 @@ from csgs_codec.attributes.positions import encode_keys
 from csgs_codec.attributes.steps import LARGEST_CLASS, STEP_Q6
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
+from csgs_codec.encoder.angular import directions, turn_symbols
 from csgs_codec.encoder.blend import fit_blend
 from csgs_codec.encoder.fit import Effort, fit_mlp, static_mlp
 from csgs_codec.encoder.options import Inputs
@@ -82,6 +83,7 @@ def code_group(
     effort: Effort,
     seed: int,
     weights: list[NDArray[np.float64]] | None = None,
+    angular: bool = False,
 ) -> None:
     """Fit the network of a residual group and quantise the group under it.
 
@@ -97,15 +99,17 @@ def code_group(
     seed : int
     weights : list of ndarray, one per tile, shape (rows,), optional
         What a squared error of one base step costs the picture, relative to the target.
+    angular : bool
+        Whether values are vectors that are compared by angle; needs weights.
     """
     coding = scene.tools.codings[group]
     for tile, values in zip(scene.tiles, latents, strict=True):
         tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
     network = _fit(scene, group, coding, latents, inputs, effort, seed)
-    _quantise(scene, group, network, latents, weights)
+    _quantise(scene, group, network, latents, weights, angular)
     if network.layout.width:
         network = _sharpened(scene, group, network)
-        _quantise(scene, group, network, latents, weights)
+        _quantise(scene, group, network, latents, weights, angular)
     scene.tools.networks[group] = network
 
 
@@ -124,6 +128,7 @@ def _quantise(
     network: GroupNetwork,
     latents: list[NDArray[np.float64]],
     weights: list[NDArray[np.float64]] | None,
+    angular: bool,
 ) -> None:
     """Choose the symbols of a group layer by layer, each under what is decoded by then."""
     coding = scene.tools.codings[group]
@@ -135,6 +140,7 @@ def _quantise(
         step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
         wanted = latents[tile.index][rows]
         weight = None if weights is None else weights[tile.index][rows] * step[:, 0] ** 2
+        toward = directions(coding, wanted) if angular else None
         values = tile.values(group)[rows]
         coded = []
         for part in tile.rounds(layer):
@@ -145,7 +151,10 @@ def _quantise(
                 mu_q6[silent[part]] = 0
                 scale_index[silent[part]] = 0
             residual = (wanted[part] - mu_q6 / 64.0) / step[part]
-            k = choose_symbols(residual, scale_index, None if weight is None else weight[part])
+            heavy = None if weight is None else weight[part]
+            k = choose_symbols(residual, scale_index, heavy)
+            if toward is not None and heavy is not None:
+                k = turn_symbols(k, residual, scale_index, heavy, toward[part])
             values[part] = reconstruct(mu_q6, k, own)
             coded.append(Residuals(k, scale_index))
         scene.residuals[group, layer, tile.index] = coded
