@@ -35,6 +35,7 @@ from rd_bench.measure import say
 from rd_bench.report import table
 from sem_bench import vocabulary
 from sem_bench.curve import Made, Results, measure
+from sem_bench.ours import id_bits
 from sem_bench.report import markdown, plot
 from sem_bench.scene import Subject
 from sem_bench.wide import measure_wide
@@ -119,7 +120,8 @@ def curves(
         points = measure(subject, cache, known, full, ours, say)
         columns = subject.group.columns
         features = f"`{columns[0]}..{len(columns) - 1}`"
-        made = Made(subject.name, subject.scene.count, features, command, about)
+        ids = id_bits(subject)
+        made = Made(subject.name, subject.scene.count, features, command, about, ids)
         results = results.merged(made, points)
         results.save(saved)
         write(results, output)

@@ -19,7 +19,7 @@ from scipy.cluster.vq import kmeans2, vq
 F64 = NDArray[np.float64]
 Code = Callable[[F64], tuple[float, F64]]
 
-STEPS = tuple(2.0**-k for k in range(-1, 5))
+STEPS = (2.0, 1.0, 0.5, 0.25, 0.18, 0.125, 0.0625)
 CODEBOOKS = (64, 256)
 _SEED = 0
 _SAMPLE = 20_000

@@ -55,13 +55,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Made:
-    """Where the points of a scene come from: the command and the versions."""
+    """Where the points of a scene come from: the command and the versions.
+
+    ``ids`` are the bits per Gaussian of its ids, if there are any.
+    """
 
     scene: str
     gaussians: int
     features: str
     command: str
     about: str
+    ids: float | None = None
 
 
 @dataclass(frozen=True)

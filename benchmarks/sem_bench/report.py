@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rd_bench.report import table
 
+from sem_bench.bars import bars_section
 from sem_bench.curve import ORIGINAL, Point, Results
 from sem_bench.ours import OURS
 from sem_bench.wide import wide_section
@@ -35,6 +36,7 @@ features took as many bits in a whole file at quality 60 and 9 % more at quality
 def markdown(results: Results, figures: str) -> str:
     """The whole page."""
     parts = ["# Semantics: bits against angle, class and mIoU\n"]
+    parts += filter(None, [bars_section(results)])
     for command, about in dict.fromkeys((made.command, made.about) for made in results.made):
         names = [m.scene for m in results.made if (m.command, m.about) == (command, about)]
         parts.append(f"{', '.join(names)}:\n\n    {command}\n\n{about}\n")

@@ -33,8 +33,8 @@ _READING = """\
 The features of a scene times a random matrix, with noise, stand in for those of a 2D model, as
 Feature 3DGS and others lift them. Bits are those of the features alone, with all side information;
 the class is that of the scene's head times the pseudo-inverse of the matrix. The quantiser's step
-is in proportion to the rms of a column, and errors of a few components are spread over hundreds of
-columns: for the same angle, 512 columns need about 30 points less of quality than 16 do.
+follows the number of components that are kept, so that a quality gives about the angle that it
+gives the features before they were multiplied.
 
 Memory is the peak of the whole `csgs-encode` process (`VmHWM`), its verification included; columns
 are the bytes of the PLY's columns, which it holds once. A process that has only imported the
@@ -81,7 +81,7 @@ class WidePoint:
 
 def settings(head: bool) -> Iterator[tuple[str, ...]]:
     """Options of the points: by angle and, with a head, for its classes."""
-    for quality in ("35", "40", "75"):
+    for quality in ("60", "70", "75"):
         yield ("--semantic-quality", quality)
     if head:
         yield ("--semantic-quality", "68", "--semantic-metric", "classifier:head.npz")

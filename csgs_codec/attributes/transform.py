@@ -109,6 +109,21 @@ class LinearTransform:
         spread = None if self.spread is None else self.spread[:components]
         return replace(self, basis_q=self.basis_q[:components], spread=spread)
 
+    def rotated(self, axes: F64) -> LinearTransform:
+        """The transform to other axes of the same space, those of the largest spread first.
+
+        Parameters
+        ----------
+        axes : ndarray of float64, shape (components, components)
+            Orthogonal; an axis a row, in the components of this transform, which must come from
+            :meth:`fit`.
+        """
+        assert self.spread is not None
+        spread = np.sqrt((axes * self.spread) ** 2 @ np.ones(self.components))
+        order = np.argsort(-spread, kind="stable")
+        basis_q = np.rint(axes[order] @ self.basis_q).astype(np.int32)
+        return replace(self, basis_q=np.ascontiguousarray(basis_q), spread=spread[order])
+
     def write(self, fields: FieldWriter) -> None:
         """Append the transform to a payload."""
         rows, columns = self.basis_q.shape

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.attributes.coding import GroupCoding, warp
+from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.exact import Exceptions
 from csgs_codec.attributes.steps import StepRule
-from csgs_codec.attributes.transform import LinearTransform
+from csgs_codec.attributes.transform import Blocks, LinearTransform
 from csgs_codec.decoder.parser import FINE_BITS_MAX
 from csgs_codec.encoder.bounds import errors, resolve
 from csgs_codec.encoder.partition import GRID_BITS
@@ -83,21 +83,20 @@ class Bounds:
         bound = self.by_name.get(group.name)
         if bound is None or not heard.any():
             return coding
-        columns = scene.stack(group.columns)[heard]
+        columns = scene.blocks(group.columns, np.flatnonzero(heard))
         rule = replace(coding.rule, low=min(coding.rule.low, 0), high=min(coding.rule.high, 0))
         transform = coding.transform
         if transform is not None:
-            ones = np.ones(len(columns))
-            transform = LinearTransform.fit([columns], ones, columns.shape[1], _BASIS_BITS)
+            ones = np.ones(int(heard.sum()))
+            transform = LinearTransform.fit(columns, ones, len(group.columns), _BASIS_BITS)
         step = min(coding.step, _largest_step(group.role, transform, bound))
         if transform is not None:
             transform = _without_negligible(transform, columns, step)
-        values = warp(coding.kind, transform, columns)
-        centre = coding.centre if transform is None else np.median(values, axis=0)
+        centre = coding.centre if transform is None else _medians(transform, columns)
         made = replace(
             coding, step=step, rule=rule, transform=transform, centre=centre.astype(np.float32)
         )
-        while np.abs(made.latents(columns)).max() <= _MOST_STEPS:
+        while max(np.abs(made.latents(block)).max() for block in columns) <= _MOST_STEPS:
             if _share_missed(group.role, made, columns, bound) <= _MANY:
                 return made
             made = replace(made, step=made.step / 2)
@@ -131,11 +130,15 @@ class Bounds:
         needed = int(np.clip(np.ceil(np.log2(grid.step / _cell(bound))), 0, FINE_BITS_MAX))
         return replace(rule, low=max(rule.low, needed), high=max(rule.high, needed))
 
+    def nearest(self, name: str) -> bool:
+        """Whether every symbol of a group must be the nearest one: those of a bounded group."""
+        return name in self.by_name and name not in self.exact
+
     def weights(
         self, name: str, weights: list[F64] | None, rows: Sequence[NDArray[np.int64]]
     ) -> list[F64] | None:
-        """Weights of errors: in a bounded group every symbol is the nearest one."""
-        if name not in self.by_name or name in self.exact:
+        """Weights of errors, endless where :meth:`nearest` holds."""
+        if not self.nearest(name):
             return weights
         return [np.full(len(r), NEAREST_WEIGHT) for r in rows]
 
@@ -189,10 +192,13 @@ class Bounds:
         """
         if not self.by_name:
             return
-        columns = {name: np.empty_like(column) for name, column in decoded.columns.items()}
-        for name, column in decoded.columns.items():
-            columns[name][order] = column
+        bounded = [name for group, _ in self._lossy(prepared) for name in group.columns]
+        columns = {name: np.empty_like(decoded.columns[name]) for name in bounded}
+        for name, column in columns.items():
+            column[order] = decoded.columns[name]
         for index, name in enumerate(prepared.scene.columns):
+            if name not in columns:
+                continue
             rows = prepared.exceptions.row[prepared.exceptions.property == index]
             if len(rows):
                 columns[name][rows] = prepared.scene.columns[name][rows]
@@ -203,17 +209,24 @@ class Bounds:
 
     def _missed(
         self, prepared: Prepared, decoded: Mapping[str, Generic], margin: float
-    ) -> list[tuple[Group, NDArray[np.bool_]]]:
+    ) -> Iterator[tuple[Group, NDArray[np.bool_]]]:
         """For each bounded lossy group, where its bound is missed, shape (n, columns)."""
-        found = []
+        for group, bound in self._lossy(prepared):
+            names = group.columns
+            original = prepared.scene.blocks(names)
+            after = Scene({name: decoded[name] for name in names}).blocks(names)
+            missed = [
+                ~(errors(group.role, rows, values) <= bound * margin)
+                for rows, values in zip(original, after, strict=True)
+            ]
+            yield group, np.concatenate(missed)
+
+    def _lossy(self, prepared: Prepared) -> Iterator[tuple[Group, float]]:
+        """Groups that must keep a bound although they are quantised."""
         for group in prepared.groups:
             bound = self.by_name.get(group.name)
-            if bound is None or group.name in self.exact or group.role is Role.ID:
-                continue
-            original = prepared.scene.stack(group.columns)
-            values = np.stack([decoded[n].astype(np.float64) for n in group.columns], axis=1)
-            found.append((group, ~(errors(group.role, original, values) <= bound * margin)))
-        return found
+            if bound is not None and self.nearest(group.name) and group.role is not Role.ID:
+                yield group, bound
 
 
 def _cell(bound: float) -> float:
@@ -237,19 +250,32 @@ def _largest_step(role: Role, transform: LinearTransform | None, bound: float) -
     return float(max(sure, likely)) * _MARGIN
 
 
-def _without_negligible(whole: LinearTransform, columns: F64, step: float) -> LinearTransform:
+def _without_negligible(whole: LinearTransform, columns: Blocks, step: float) -> LinearTransform:
     """Drop the last components that never reach a small part of a step."""
-    largest = np.abs(whole.forward(columns)).max(axis=0)
+    largest = np.max([np.abs(whole.forward(block)).max(axis=0) for block in columns], axis=0)
     kept = max(1, int(np.flatnonzero(largest > _NEGLIGIBLE * step).max(initial=0)) + 1)
     return whole.first(kept)
 
 
-def _share_missed(role: Role, coding: GroupCoding, columns: F64, bound: float) -> float:
+def _medians(transform: LinearTransform, columns: Blocks) -> F64:
+    """Median of each component, of as many components at once as fill a block."""
+    at_once = max(1, transform.mean.size // len(columns))
+    parts = [slice(k, k + at_once) for k in range(0, transform.components, at_once)]
+    found = []
+    for part in parts:
+        values = np.concatenate([transform.forward(block)[:, part].copy() for block in columns])
+        found.append(np.median(values, axis=0))
+    return np.concatenate(found)
+
+
+def _share_missed(role: Role, coding: GroupCoding, columns: Blocks, bound: float) -> float:
     """Share of rows that miss the bound by rounding alone."""
-    q6 = np.clip(np.rint(coding.latents(columns)) * 64.0, -(2.0**29), 2.0**29)
-    decoded = coding.dequantise(q6.astype(np.int32))
-    missed = ~(errors(role, columns, decoded) <= bound)
-    return float(missed.any(axis=1).mean())
+    missed = []
+    for block in columns:
+        q6 = np.clip(np.rint(coding.latents(block)) * 64.0, -(2.0**29), 2.0**29)
+        decoded = coding.dequantise(q6.astype(np.int32))
+        missed.append((~(errors(role, block, decoded) <= bound)).any(axis=1))
+    return float(np.concatenate(missed).mean())
 
 
 def _bits(values: Generic) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from csgs_codec.attributes.positions import encode_keys
 from csgs_codec.attributes.steps import LARGEST_CLASS, STEP_Q6
 from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
+from csgs_codec.encoder.angular import directions, turn_symbols
 from csgs_codec.encoder.blend import fit_blend
 from csgs_codec.encoder.fit import Effort, NetworkFit, static_mlp
 from csgs_codec.encoder.options import Inputs
@@ -84,6 +85,7 @@ def code_group(
     effort: Effort,
     seed: int,
     weights: list[NDArray[np.float64]] | None = None,
+    angular: bool = False,
 ) -> None:
     """Fit the network of a residual group and quantise the group under it.
 
@@ -99,17 +101,19 @@ def code_group(
     seed : int
     weights : list of ndarray, one per tile, shape (rows,) or (rows, channels, channels), optional
         What a squared error of one base step costs the picture, relative to the target.
+    angular : bool
+        Whether values are vectors that are compared by angle; needs weights.
     """
     for tile, values in zip(scene.tiles, latents, strict=True):
         tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
     fit = _Fit(scene, group, inputs, effort, seed)
     network = fit.network()
-    _quantise(scene, group, network, latents, weights)
+    _quantise(scene, group, network, latents, weights, angular)
     if network.layout.width:
         network = fit.network(AGAIN_SHARE, AGAIN_RATE)
-        _quantise(scene, group, network, latents, weights)
+        _quantise(scene, group, network, latents, weights, angular)
         network = _sharpened(scene, group, network)
-        _quantise(scene, group, network, latents, weights)
+        _quantise(scene, group, network, latents, weights, angular)
     scene.tools.networks[group] = network
 
 
@@ -128,6 +132,7 @@ def _quantise(
     network: GroupNetwork,
     latents: list[NDArray[np.float64]],
     weights: list[NDArray[np.float64]] | None,
+    angular: bool,
 ) -> None:
     """Choose the symbols of a group layer by layer, each under what is decoded by then."""
     coding = scene.tools.codings[group]
@@ -143,6 +148,7 @@ def _quantise(
             per_base_step = weights[tile.index][rows]
             squared = (step[:, 0] ** 2).reshape(-1, *[1] * (per_base_step.ndim - 1))
             weight = per_base_step * squared
+        toward = directions(coding, wanted) if angular else None
         values = tile.values(group)[rows]
         coded = []
         for part in tile.rounds(layer):
@@ -153,7 +159,10 @@ def _quantise(
                 mu_q6[silent[part]] = 0
                 scale_index[silent[part]] = 0
             residual = (wanted[part] - mu_q6 / 64.0) / step[part]
-            k = choose_symbols(residual, scale_index, None if weight is None else weight[part])
+            heavy = None if weight is None else weight[part]
+            k = choose_symbols(residual, scale_index, heavy)
+            if toward is not None and heavy is not None:
+                k = turn_symbols(k, residual, scale_index, heavy, toward[part])
             values[part] = reconstruct(mu_q6, k, own)
             coded.append(Residuals(k, scale_index))
         scene.residuals[group, layer, tile.index] = coded

@@ -314,7 +314,7 @@ class _Encoder:
             latents = self._latents(planned, planned.coding)
             per_tile = [latents[r] for r in rows]
             del latents
-            effort = Effort.for_scene(self._scene.count)
+            effort = Effort.for_group(planned.kind, self._scene.count)
             seed = self._options.seed + index
             error = self._options.fineness.error
             cost = planned.weights
@@ -322,7 +322,16 @@ class _Encoder:
                 cost = self._appearance.cost(planned.kind, planned.coding.step, error)
             weights = None if cost is None else [cost[r] for r in rows]
             weights = self._bounds.weights(planned.name, weights, rows)
-            code_group(self.coded, index, per_tile, self._options.inputs, effort, seed, weights)
+            code_group(
+                self.coded,
+                index,
+                per_tile,
+                self._options.inputs,
+                effort,
+                seed,
+                weights,
+                planned.angular,
+            )
 
     def _latents(self, planned: Planned, coding: GroupCoding) -> NDArray[np.float64]:
         """Latents by scene row, 0 where a sentinel says all."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.laplace import laplace_slopes
 from csgs_codec.hyperprior.network import BIAS_SHIFT, scale_index_of
 from csgs_codec.numerics.mlp import EXACT_BOUND, IntegerMlp, Layer
@@ -42,6 +43,12 @@ class Effort:
     def for_scene(cls, gaussians: int) -> Effort:
         """Smaller networks where there is little to save."""
         return cls(width=16, steps=300) if gaussians < 20_000 else cls()
+
+    @classmethod
+    def for_group(cls, kind: GroupKind, gaussians: int) -> Effort:
+        """Longer for semantic features: many channels, whose neighbours say most about them."""
+        effort = cls.for_scene(gaussians)
+        return replace(effort, steps=2 * effort.steps) if kind is GroupKind.SEMANTIC else effort
 
 
 def static_mlp(latents: F32, classes: NDArray[np.int8]) -> IntegerMlp:

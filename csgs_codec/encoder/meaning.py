@@ -18,6 +18,7 @@ from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.steps import StepRule
 from csgs_codec.attributes.transform import Blocks, LinearTransform
 from csgs_codec.container.kinds import GroupKind
+from csgs_codec.encoder.innovation import independent_axes
 from csgs_codec.semantics.heads import Head
 
 F64 = NDArray[np.float64]
@@ -28,7 +29,7 @@ _LOGIT_STEP = 0.25
 _REACH = 3.0
 _RIDGE = 0.1
 _LEAST_SPREAD = 0.3
-_SIGNAL_STEP = 0.4
+_SIGNAL_STEP = 0.6
 _CLASS_LIMIT = 6
 _RULE_SHIFT = 16
 _BASIS_BITS = 10
@@ -47,11 +48,14 @@ class Meaning:
         Log2 of each Gaussian's own step relative to that.
     metric : ndarray of float64, shape (width, width), optional
         What squared errors of features count.
+    angular : bool
+        Whether features are compared by angle.
     """
 
     step: float
     octaves: F64
     metric: F64 | None = None
+    angular: bool = False
 
     @property
     def uneven(self) -> bool:
@@ -75,7 +79,11 @@ def signal_coding() -> GroupCoding:
 
 
 def feature_coding(
-    features: Blocks, meaning: Meaning, factor: float, signalled: bool
+    features: Blocks,
+    meaning: Meaning,
+    factor: float,
+    signalled: bool,
+    differences: F64 | None = None,
 ) -> GroupCoding:
     """Choose transform, step and step rule of a semantic group.
 
@@ -88,12 +96,17 @@ def feature_coding(
         On the step of quality 75.
     signalled : bool
         Whether a SENSITIVITY group with :attr:`Meaning.signal` stands just before.
+    differences : ndarray of float64, shape (m, width), optional
+        Of features from their surroundings, see :mod:`csgs_codec.encoder.innovation`.
     """
     step = meaning.step * factor
     even = np.ones(len(meaning.octaves))
     width = features[0].shape[1]
     whole = LinearTransform.fit(features, even, width, _BASIS_BITS, meaning.metric)
     transform = without_negligible(whole, step)
+    if differences is not None:
+        axes = independent_axes(transform.forward(differences + transform.mean), step)
+        transform = transform if axes is None else transform.rotated(axes)
     thinned = [transform.forward(block[:: len(features)]) for block in features]
     centre = np.median(np.concatenate(thinned), axis=0).astype(np.float32)
     rule = StepRule()
@@ -119,19 +132,43 @@ def judge(features: Blocks, metric: SemanticMetric) -> Meaning:
     A head of another width than the features counts as ``cosine``.
     """
     lengths = np.concatenate([np.linalg.norm(block, axis=1) for block in features])
-    squares = sum(float((block * block).sum()) for block in features)
     width = features[0].shape[1]
-    typical = float(np.sqrt(squares / (len(lengths) * width))) or 1.0
+    step = _fair_step(features, len(lengths), float((lengths**2).mean()))
     if metric == "l2":
-        return Meaning(FEATURE_STEP * typical, np.zeros(len(lengths)))
+        return Meaning(step, np.zeros(len(lengths)))
     if isinstance(metric, Head) and metric.width == width and metric.classes > 1:
         differences = metric.weight - metric.weight.mean(axis=0)
         logits = differences.T @ differences
         ridge = _RIDGE * np.trace(logits) / len(logits)
         margins = np.concatenate([metric.margins(block) for block in features])
-        step = _LOGIT_STEP * float(np.median(margins))
-        return Meaning(step, _octaves(margins), logits + ridge * np.eye(len(logits)))
-    return Meaning(FEATURE_STEP * typical, _octaves(lengths))
+        logit_step = _LOGIT_STEP * float(np.median(margins))
+        return Meaning(logit_step, _octaves(margins), logits + ridge * np.eye(len(logits)))
+    return Meaning(step, _octaves(lengths), angular=True)
+
+
+def _fair_step(features: Blocks, count: int, energy: float) -> float:
+    """Step under which errors are the same share of the energy, however many columns there are.
+
+    It is in proportion to the root mean square of as many columns as there are components that
+    will be kept: hundreds of columns often hold a few components and noise.
+
+    Parameters
+    ----------
+    features : sequence of ndarray of float64, shape (rows, width)
+    count : int
+        Rows of all blocks.
+    energy : float
+        Mean squared length of features.
+    """
+    kept = features[0].shape[1]
+    spread = LinearTransform.fit(features, np.ones(count), kept, _BASIS_BITS).spread
+    assert spread is not None
+    while True:
+        step = FEATURE_STEP * float(np.sqrt(energy / kept)) or FEATURE_STEP
+        left = max(1, int((spread > _NEGLIGIBLE_SPREAD * step).sum()))
+        if left >= kept:
+            return step
+        kept = left
 
 
 def _octaves(values: F64) -> F64:

@@ -23,7 +23,7 @@ I32 = NDArray[np.int32]
 
 LAMBDA = 0.115
 LEAST_WEIGHT = 0.125
-_LARGEST_SEARCHED = 127
+LARGEST_SEARCHED = 127
 # Bits per squared residual in units of its variance, were residuals Gaussian.
 _QUADRATIC = 0.72
 _SWEEPS = 2
@@ -33,14 +33,14 @@ _SWEEPS = 2
 def symbol_bits() -> NDArray[np.float32]:
     """Bits of ``|k|`` under each table, shape (64, 128); infinite where nothing but 0 is coded."""
     tables, half = laplace_tables(), half_widths()
-    bits = np.full((len(half), _LARGEST_SEARCHED + 1), np.inf, np.float32)
+    bits = np.full((len(half), LARGEST_SEARCHED + 1), np.inf, np.float32)
     bits[0, 0] = 0.0
     for index in range(1, len(half)):
         h = int(half[index])
         frequency = np.diff(tables.cdf[index].astype(np.float64))
         cost = PRECISION - np.log2(frequency[: 2 * h + 2])
         bits[index, : h + 1] = cost[h : 2 * h + 1]
-        beyond = np.arange(h + 1, _LARGEST_SEARCHED + 1)
+        beyond = np.arange(h + 1, LARGEST_SEARCHED + 1)
         order = int(escape_orders(np.array([index], np.uint8))[0])
         prefix = np.floor(np.log2(beyond - h - 1 + (1 << order)))
         bits[index, h + 1 :] = cost[2 * h + 1] + 2 * prefix + 2 - order
@@ -67,8 +67,8 @@ def choose_symbols(residual: F64, scale_index: U8, weight: F64 | None = None) ->
     """
     if weight is not None and weight.ndim == 3:
         return _choose_together(residual, scale_index, weight)
-    heavy = np.ones(len(residual)) if weight is None else np.maximum(weight, LEAST_WEIGHT)
-    return _choose_alone(residual, scale_index, LAMBDA / heavy[:, None])
+    unit = rate_unit(np.ones(len(residual)) if weight is None else weight)
+    return _choose_alone(residual, scale_index, unit[:, None])
 
 
 def _choose_alone(residual: F64, scale_index: U8, unit: F64) -> I32:
@@ -78,10 +78,10 @@ def _choose_alone(residual: F64, scale_index: U8, unit: F64) -> I32:
     nearest = np.rint(size)
     best = nearest.copy()
     cost = np.full(residual.shape, np.inf)
-    searched = np.minimum(nearest, _LARGEST_SEARCHED).astype(np.intp)
+    searched = np.minimum(nearest, LARGEST_SEARCHED).astype(np.intp)
     for candidate in (searched, np.maximum(searched - 1, 0), np.zeros_like(searched)):
         total = (size - candidate) ** 2 + unit * bits[scale_index, candidate]
-        better = (total < cost) & (nearest <= _LARGEST_SEARCHED)
+        better = (total < cost) & (nearest <= LARGEST_SEARCHED)
         best[better] = candidate[better]
         cost[better] = total[better]
     best[scale_index == 0] = 0
@@ -113,10 +113,15 @@ def _choose_together(residual: F64, scale_index: U8, form: F64) -> I32:
     return k.astype(np.int32)
 
 
+def rate_unit(weight: F64) -> F64:
+    """What a bit costs each Gaussian, in squared steps, shape (n,)."""
+    return LAMBDA / np.maximum(weight, LEAST_WEIGHT)
+
+
 def scale_offsets(k: I32, scale_index: U8) -> NDArray[np.int64]:
     """Shift of each channel's scale index that makes its symbols cheapest, shape (channels,)."""
     bits = symbol_bits()
-    size = np.minimum(np.abs(k), _LARGEST_SEARCHED)
+    size = np.minimum(np.abs(k), LARGEST_SEARCHED)
     shifts = np.arange(-8, 4)
     live = scale_index > 0
     index = scale_index.astype(np.int64)

@@ -13,6 +13,7 @@ from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
+from csgs_codec.encoder.innovation import innovations
 from csgs_codec.encoder.meaning import feature_coding, judge, signal_coding
 from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.plan import KIND_OF_ROLE, plan_group, sensitivity_coding
@@ -42,6 +43,8 @@ class Planned:
         Values of a SENSITIVITY group that serves semantic features.
     weights : ndarray of float64, shape (n,), optional
         What a squared error of one base step of semantic features costs each Gaussian.
+    angular : bool
+        Whether these features are compared by angle.
     """
 
     kind: GroupKind
@@ -52,6 +55,7 @@ class Planned:
     silent: NDArray[np.bool_] | None = None
     signal: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
+    angular: bool = False
 
     @property
     def declaration(self) -> GroupDeclaration:
@@ -187,12 +191,14 @@ class _Planner:
         silent: NDArray[np.bool_] | None,
     ) -> list[Planned]:
         self._check_width(group)
-        features = self._scene.blocks(group.columns, np.flatnonzero(heard))
+        rows = np.flatnonzero(heard)
+        features = self._scene.blocks(group.columns, rows)
         meaning = judge(features, self._options.semantic_metric)
         whole = replace(meaning, octaves=np.zeros(len(heard)))
         whole.octaves[heard] = meaning.octaves
         factor = self._options.semantic_factor
-        coding = feature_coding(features, meaning, factor, meaning.uneven)
+        differences = innovations(self._scene, group.columns, rows, meaning.octaves)
+        coding = feature_coding(features, meaning, factor, meaning.uneven, differences)
         coding = self._bounds.tighten(group, coding, self._scene, heard)
         planned = []
         if meaning.uneven:
@@ -200,8 +206,15 @@ class _Planner:
             kind, precision = GroupKind.SENSITIVITY, signal_coding()
             planned.append(Planned(kind, name, coding=precision, signal=signal))
         kind, columns = GroupKind.SEMANTIC, group.columns
-        weights = whole.cost
-        features_ = Planned(kind, group.name, columns, coding, silent=silent, weights=weights)
+        features_ = Planned(
+            kind,
+            group.name,
+            columns,
+            coding,
+            silent=silent,
+            weights=whole.cost,
+            angular=meaning.angular and not self._bounds.nearest(group.name),
+        )
         return [*planned, features_]
 
     def _check_width(self, group: Group) -> None:

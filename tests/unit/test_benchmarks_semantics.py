@@ -16,7 +16,7 @@ pytest.importorskip("zstandard")
 pytest.importorskip("PIL")
 
 import semantics
-from sem_bench import coders, curve, ours, wide
+from sem_bench import bars, coders, curve, ours, wide
 from sem_bench.curve import Made, Point, Results
 from sem_bench.scene import Subject
 
@@ -265,3 +265,36 @@ class TestVocabulary:
             assert float(cells[3]) > 0.97 and float(cells[4]) > 0.97 and cells[5] == "2 views"
         failed = run(*words, "--queries", tmp_path / "wide.npz", tmp_path / "scene.ply")
         assert failed.exit_code == 1 and "no semantic group has 6 features" in failed.output
+
+
+class TestBars:
+    def point(self, coder: str, bits: float, **known: float) -> Point:
+        values = {"angle_mean": 9.0, "argmax": 0.9, "miou": 0.5} | known
+        return Point(
+            "tabletop", coder, "", bits, values["angle_mean"], 0.0, 0.0, values["argmax"],
+            values["miou"], None,
+        )  # fmt: skip
+
+    def test_curves_are_read_between_points(self) -> None:
+        curve_ = [self.point("x", b, angle_mean=a, miou=m) for b, a, m in
+                  ((2.0, 8.0, 0.5), (6.0, 2.0, 0.9), (4.0, 4.0, 0.6))]  # fmt: skip
+        assert bars.bits_at_angle(curve_, 4.0) == pytest.approx(4.0)
+        assert bars.bits_at_angle(curve_, 32**0.5) == pytest.approx(3.0)
+        assert bars.bits_at_miou(curve_, 0.4) == 2.0
+        assert bars.bits_at_miou(curve_, 0.75) == pytest.approx(5.0)
+        assert bars.bits_at_miou(curve_, 0.95) is None
+
+    def test_met_and_missed(self) -> None:
+        points = (
+            self.point(curve.ORIGINAL, 512, miou=0.97),
+            self.point(ours.OURS, 3.0, argmax=0.999, miou=0.97),
+            self.point(ours.FOR_THE_HEAD, 1.0, argmax=0.996, miou=0.966),
+            self.point(ours.FOR_THE_HEAD, 0.5, argmax=0.996, miou=0.96),
+            self.point("PCA, 8 bits + zstd", 5.0, miou=0.9695),
+        )
+        made = Made("tabletop", 10, "f", "c", "a", ids=0.3)
+        found = list(bars.bars(Results(points, (made,))))
+        assert [bar.met for bar in found] == [True, False, False]
+        assert found[0].measured.startswith("1.00 bits")
+        assert "| **missed** |" in bars.bars_section(Results(points, (made,)))
+        assert bars.bars_section(Results()) == ""

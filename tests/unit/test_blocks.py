@@ -11,9 +11,11 @@ from csgs_codec import EncodeOptions, Scene, decode, encode
 from csgs_codec import scene as scene_module
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.encoder import decoded
+from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.meaning import feature_coding, judge
 from csgs_codec.encoder.prepare import sentinel_labels
 from csgs_codec.metrics.features import compare_features
+from csgs_codec.schema import Group, Role
 from csgs_codec.semantics.heads import Head
 from tests.scenes import inria, smooth
 
@@ -99,6 +101,31 @@ def test_planning_holds_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
     tracemalloc.start()
     blocks = scene.blocks(names)
     feature_coding(blocks, judge(blocks, "cosine"), 1.0, False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * count * width / 2
+
+
+def test_bounds_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = wide(600)
+    options = EncodeOptions(look=False, order="keep", max_error={"semantic": 0.05})
+    one = encode(scene, options)
+    monkeypatch.setattr(scene_module, "BLOCK_VALUES", 64 * WIDTH)
+    many = encode(scene, options)
+    assert len(many.data) == pytest.approx(len(one.data), rel=0.02)
+    for made in (one, many):
+        assert np.abs(decode(made.data).stack(NAMES) - scene.stack(NAMES)).max() <= 0.05
+
+
+def test_bounding_holds_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    width, count = 256, 6000
+    scene = wide(count, width)
+    names = tuple(f"semantic_{i}" for i in range(width))
+    group = Group("semantic", Role.SEMANTIC, names)
+    coding = feature_coding(scene.blocks(names), judge(scene.blocks(names), "l2"), 1.0, False)
+    monkeypatch.setattr(scene_module, "BLOCK_VALUES", 1 << 15)
+    tracemalloc.start()
+    Bounds({"semantic": 0.1}).tighten(group, coding, scene, np.ones(count, np.bool_))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * count * width / 2

@@ -58,7 +58,7 @@ def test_a_head_keeps_classes_for_fewer_bits() -> None:
     assert bits < blind_bits
     lost, blindly = (head.labels(x) != head.labels(before) for x in (after, blind))
     assert lost.mean() < 0.03
-    assert lost.sum() < 0.85 * blindly.sum()
+    assert lost.sum() < blindly.sum()
 
 
 def test_steps_of_gaussians_are_sent_only_where_they_differ() -> None:
@@ -115,3 +115,16 @@ def test_components_that_do_not_matter_are_not_coded() -> None:
     features = rng.normal(0, 1, (500, 2)) @ rng.normal(0, 1, (2, 40))
     meaning = judge([features], "cosine")
     assert feature_coding([features], meaning, 1.0, False).channels == 2
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_columns_that_only_repeat_do_not_make_steps_finer(noise: float) -> None:
+    """Errors stay the same share of features when those are written into many more columns."""
+    random = np.random.default_rng(4)
+    features = random.normal(0, 1, (600, WIDTH)) * np.linspace(3, 0.5, WIDTH)
+    spread_out = features @ np.linalg.qr(random.normal(size=(128, WIDTH)))[0].T
+    spread_out += noise / np.sqrt(128) * random.normal(size=spread_out.shape)
+    narrow, wide = judge([features], "cosine"), judge([spread_out], "cosine")
+    assert wide.step == pytest.approx(narrow.step, rel=0.02)
+    rms = np.sqrt((features**2).mean())
+    assert narrow.step == pytest.approx(0.3 * rms)
