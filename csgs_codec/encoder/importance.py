@@ -4,12 +4,12 @@ A layer takes one Gaussian from each of many stretches of Morton order that hold
 mass, so that every part of the scene is there from the first level on; within a stretch it takes
 the one that stands for the others best: large, opaque, central and of typical colour. Where
 pictures of the scene were taken, mass and size are what a Gaussian contributes to them; without,
-they are guessed from scales and opacity.
+they are guessed from scales and opacity. A choice can be refined by pictures of the level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from csgs_codec.schema import Group, Role
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+Rows = NDArray[np.bool_]
+Refine = Callable[[Rows, Rows, Compensation], Rows]
 
 LAYER_ENDS = (0.15, 0.33, 0.62, 1.0)
 MORE_LAYER_ENDS = (0.12, 0.25, 0.45, 0.7, 1.0)
@@ -61,6 +63,7 @@ def choose_layers(
     by_place: I64,
     ends: tuple[float, ...],
     effect: F64 | None = None,
+    refine: Refine | None = None,
 ) -> I64:
     """Return the layer of each row.
 
@@ -75,6 +78,9 @@ def choose_layers(
         Share of the Gaussians up to the end of each layer.
     effect : ndarray of float64, shape (n,), optional
         What a change of its colour changes in pictures of the scene.
+    refine : callable, optional
+        Given the members of a level, those of the level before, both in Morton order, and the
+        level's compensation, returns better members: the same number, the level before included.
     """
     columns = {group.role: group.columns for group in groups}
     ordered = scene.select(by_place)
@@ -96,11 +102,12 @@ def choose_layers(
         seen = effect[by_place] + least
         mass, large = seen**_EFFECT_POWER, (large + np.log(seen)) / 2
     layers = np.empty(count, np.int64)
-    layers[by_place] = _layers(mass, ends, _Likeness(xyz, opacity * area, colour, large))
+    likeness = _Likeness(xyz, opacity * area, colour, large)
+    layers[by_place] = _layers(mass, ends, likeness, refine)
     return np.unique(layers, return_inverse=True)[1].reshape(-1)
 
 
-def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness) -> I64:
+def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness, refine: Refine | None) -> I64:
     count = len(mass)
     layer = np.full(count, len(ends) - 1, np.int64)
     taken = np.zeros(count, bool)
@@ -113,17 +120,21 @@ def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness) -> I64:
         score[taken | ~free[cell]] = -np.inf
         best = _best_of_cells(cell, score)
         best = best[np.isfinite(score[best])][:wanted]
-        layer[best] = number
-        taken[best] = True
+        members = taken.copy()
+        members[best] = True
+        if refine is not None:
+            members = refine(members, taken, compensation_for(float(members.mean())))
+        layer[members & ~taken] = number
+        taken = members
     return layer
 
 
-def _cells_for(mass: F64, taken: NDArray[np.bool_], wanted: int) -> tuple[I64, NDArray[np.bool_]]:
+def _cells_for(mass: F64, taken: Rows, wanted: int) -> tuple[I64, Rows]:
     """Cut Morton order into cells of equal mass, so many that ``wanted`` hold nothing taken."""
     total = np.cumsum(mass)
     low, high = wanted, 40 * len(mass)
 
-    def cut(cells: int) -> tuple[I64, NDArray[np.bool_]]:
+    def cut(cells: int) -> tuple[I64, Rows]:
         cell = np.minimum((total * (cells / total[-1])).astype(np.int64), cells - 1)
         held = np.zeros(cells, bool)
         held[cell] = True
