@@ -22,6 +22,7 @@ from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
+from csgs_codec.encoder.compensation import CompensationLaw
 from csgs_codec.encoder.decoded import decoded_columns, decoded_parts
 from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
 from csgs_codec.encoder.fit import Effort
@@ -163,7 +164,7 @@ class _Encoder:
         self._scene = prepared.scene
         self._bounds = Bounds.of(options.max_error, prepared)
         self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
-        self._views = look.views
+        self._views, self._law = look.views, CompensationLaw()
         self._loop = ClosedLoop(prepared.groups, look.views) if look.views else None
         self._script = plan_script(prepared, self._appearance, options, self._bounds)
         self.coded: CodedScene
@@ -211,6 +212,7 @@ class _Encoder:
             table_payload,
             level_ends,
             exact.payloads,
+            self._law,
             objects.write() if objects else None,
             self._prepared.attachments,
         )
@@ -222,12 +224,14 @@ class _Encoder:
         ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
         seen = self._appearance.sensitivity
         effect = None if seen is None else seen.by_kind[GroupKind.DC]
-        refine = None
-        if self._views and len(ends) > 1:
-            self._tell("layers", 0.2)
-            refine = LayerRefinement(self._scene, by_place, self._views).refine
         groups = self._prepared.groups
-        return choose_layers(self._scene, groups, by_place, ends, effect, refine)
+        if not self._views or len(ends) == 1:
+            return choose_layers(self._scene, groups, by_place, ends, effect)
+        self._tell("layers", 0.2)
+        refinement = LayerRefinement(self._scene, by_place, self._views)
+        layer = choose_layers(self._scene, groups, by_place, ends, effect, refinement.refine)
+        self._law = refinement.law
+        return layer
 
     @property
     def _exact_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which Gaussians come first, and how a level without the others is compensated.
+"""Which Gaussians come first.
 
 A layer takes one Gaussian from each of many stretches of Morton order that hold equal (softened)
 mass, so that every part of the scene is there from the first level on; within a stretch it takes
@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.container.header import Compensation
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Rows = NDArray[np.bool_]
-Refine = Callable[[Rows, Rows, Compensation], Rows]
+Refine = Callable[[Rows, Rows], Rows]
 
 LAYER_ENDS = (0.15, 0.33, 0.62, 1.0)
 MORE_LAYER_ENDS = (0.12, 0.25, 0.45, 0.7, 1.0)
@@ -35,26 +34,6 @@ _MASS_AREA_POWER = 0.05
 _EFFECT_POWER = 0.15
 _LEAST_EFFECT = 0.01
 _TINY = 1e-30
-
-# Fitted to renders of three scenes at 10 to 60 % of their Gaussians.
-_SCALE_OFFSET = 0.122
-_SPACING_PULL = 0.021
-_DEPTH_GAIN = 0.359
-_DEPTH_EXPONENT = 0.137
-
-
-def compensation_for(share: float) -> Compensation:
-    """Compensation of a level that holds this share of the Gaussians."""
-    if share >= 1.0:
-        return Compensation()
-    lacking = -float(np.log(share))
-    square = lacking * lacking
-    return Compensation(
-        float(np.float32(_SCALE_OFFSET * lacking)),
-        float(np.float32(_SPACING_PULL * square)),
-        float(np.float32(_DEPTH_GAIN * square)),
-        float(np.float32(1.0 + _DEPTH_EXPONENT * square)),
-    )
 
 
 def choose_layers(
@@ -79,8 +58,8 @@ def choose_layers(
     effect : ndarray of float64, shape (n,), optional
         What a change of its colour changes in pictures of the scene.
     refine : callable, optional
-        Given the members of a level, those of the level before, both in Morton order, and the
-        level's compensation, returns better members: the same number, the level before included.
+        Given the members of a level and those of the level before, both in Morton order, returns
+        better members: the same number, the level before included.
     """
     columns = {group.role: group.columns for group in groups}
     ordered = scene.select(by_place)
@@ -123,7 +102,7 @@ def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness, refine: Ref
         members = taken.copy()
         members[best] = True
         if refine is not None:
-            members = refine(members, taken, compensation_for(float(members.mean())))
+            members = refine(members, taken)
         layer[members & ~taken] = number
         taken = members
     return layer

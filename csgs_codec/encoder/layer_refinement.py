@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.container.header import Compensation
-from csgs_codec.decoder.compensate import deepen, enlarge, log_spacing
+from csgs_codec.encoder.compensation import Compensated, CompensationLaw, fit_law
 from csgs_codec.encoder.views import View
 from csgs_codec.render import rasterise
 from csgs_codec.render.flips import Flips, flips
@@ -72,15 +71,22 @@ class LayerRefinement:
         Rows in Morton order.
     views : sequence of View
         What levels should look like.
+
+    Attributes
+    ----------
+    law : CompensationLaw
+        How levels are compensated, fitted to the first level as it was before it was refined.
     """
 
     def __init__(self, scene: Scene, by_place: I64, views: Sequence[View]) -> None:
         gaussians = RenderGaussians.from_scene(scene).select(by_place)
         arrays = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacity)
         self._base = RenderGaussians(*arrays, np.ascontiguousarray(gaussians.sh[:, :1]))
+        self._shown = Compensated(self._base)
         self._views = views
+        self.law = CompensationLaw()
 
-    def refine(self, members: Rows, fixed: Rows, made: Compensation) -> Rows:
+    def refine(self, members: Rows, fixed: Rows) -> Rows:
         """Return better members of a level, as many; masks are in Morton order.
 
         Parameters
@@ -88,16 +94,17 @@ class LayerRefinement:
         members : ndarray of bool, shape (n,)
         fixed : ndarray of bool, shape (n,)
             Members that lower levels hold already.
-        made : Compensation
-            Of the level.
         """
-        effort = LATER_LEVELS if fixed.any() else FIRST_LEVEL
+        effort, share = LATER_LEVELS, float(members.mean())
+        if not fixed.any():
+            effort = FIRST_LEVEL
+            self.law = fit_law(self._base.select(members), share, self._views)
         proposed, members = members, members.copy()
         change = np.full(len(members), np.nan)
         rows = np.arange(len(members))
-        shown = _Shown(self._base, made)
+        made = self.law.at(share)
         for number in range(effort.rounds):
-            found = self._look(shown.among(rows, members), members[rows], effort, number)
+            found = self._look(self._shown.by(made, members, rows), members[rows], effort, number)
             known = change[rows]
             mixed = _MEMORY * known + (1 - _MEMORY) * found
             known = np.where(found == 0, known, np.where(np.isnan(known), found, mixed))
@@ -126,26 +133,6 @@ class LayerRefinement:
         for one, weight in zip(found, weights / weights.sum(), strict=True):
             total += weight * one.change
         return total
-
-
-class _Shown:
-    """All Gaussians as they would look in a level."""
-
-    def __init__(self, base: RenderGaussians, made: Compensation) -> None:
-        self._base, self._made = base, made
-        opacity = np.clip(base.opacity.astype(np.float64), _TINY, 1 - 1e-9)
-        logit = deepen(np.log(opacity / (1 - opacity)), made)
-        self._opacity = (1 / (1 + np.exp(-logit))).astype(np.float32)
-        self._log_scales = np.log(np.maximum(base.scales.astype(np.float64), _TINY))
-
-    def among(self, rows: I64, members: Rows) -> RenderGaussians:
-        """Some rows, enlarged by the spacing of the members."""
-        spacing = log_spacing(self._base.means[members].astype(np.float64))
-        before = np.maximum(np.cumsum(members) - 1, 0)[rows]
-        scales = np.exp(enlarge(self._log_scales[rows], spacing[before], self._made))
-        base = self._base
-        arrays = (base.means[rows], base.quats[rows], scales, self._opacity[rows], base.sh[rows])
-        return RenderGaussians(*(np.ascontiguousarray(a, np.float32) for a in arrays))
 
 
 def _exchange(members: Rows, change: F64, free: Rows, most: int, number: int) -> tuple[I64, I64]:
