@@ -10,7 +10,7 @@ stays as it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,9 +95,9 @@ class LayerRefinement:
         fixed : ndarray of bool, shape (n,)
             Members that lower levels hold already.
         """
-        effort, share = LATER_LEVELS, float(members.mean())
+        effort, share = LATER_LEVELS if fixed.any() else FIRST_LEVEL, float(members.mean())
+        effort = replace(effort, turns=min(effort.turns, len(self._views)))
         if not fixed.any():
-            effort = FIRST_LEVEL
             self.law = fit_law(self._base.select(members), share, self._views)
         proposed, members = members, members.copy()
         change = np.full(len(members), np.nan)
