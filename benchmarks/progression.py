@@ -6,7 +6,8 @@ writes ``PROGRESSION.md`` beside this file. Both kinds are made by the same enco
 semantics; a file of a single layer has all Gaussians in its first level. Each level of the
 progressive file, as a decoder shows it, is held against the single-layer file that has its PSNR,
 by interpolation between several qualities. PSNR is of the decoded file against the original over
-the views marked ``test``.
+the views marked ``test``. So is the PSNR of the original without SH beyond DC, which bounds levels
+that have no SH yet.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ from rd_bench.curves import bytes_at
 from rd_bench.measure import say
 from rd_bench.quality import Meter, Own
 from rd_bench.report import table
-from rd_bench.scenes import load, save, scene_name
+from rd_bench.scenes import load, save, scene_name, with_bands
 
 from csgs_codec import EncodeOptions, Scene, decode, encode, probe
 
 HERE = Path(__file__).resolve().parent
 SINGLE = (1.0,)
+QUALITY, QUALITIES = 75.0, (1.0, 15.0, 30.0, 45.0, 60.0)
+LIMIT = """
+What limits the level that has all Gaussians but no SH is view-dependent colour: nearly all of its
+error is there without any quantisation. Its geometry and base colours have the precision of the
+whole file all the same, where a single-layer file of its PSNR has coarse ones. Levels before it
+gain on single-layer files because they leave Gaussians out instead.
+"""
 
 
 class Bench:
@@ -46,7 +54,14 @@ class Bench:
 
     def psnr(self, data: bytes, level: int | None = None) -> float:
         """PSNR of a level as a decoder shows it."""
-        return self._meter(save(self._folder / "decoded.ply", decode(data, level=level))).psnr
+        return self._measured(decode(data, level=level))
+
+    def ceiling(self) -> float:
+        """PSNR of the original without SH beyond DC."""
+        return self._measured(with_bands(self._scene, 0))
+
+    def _measured(self, scene: Scene) -> float:
+        return self._meter(save(self._folder / "decoded.ply", scene)).psnr
 
 
 def measure(bench: Bench, qualities: tuple[float, ...], quality: float) -> str:
@@ -67,22 +82,26 @@ def measure(bench: Bench, qualities: tuple[float, ...], quality: float) -> str:
     return (
         f"\n## {bench.name}\n\nQuality {quality:g}: progressive {whole:,} bytes, single layer "
         f"{single:,} bytes: {100 * (whole / single - 1):+.2f} %. The coarsest single-layer file "
-        f"(quality {min(singles):g}) has {lowest:.2f} dB.\n\n{table(head, rows)}\n"
+        f"(quality {min(singles):g}) has {lowest:.2f} dB. The original without SH beyond DC has "
+        f"{bench.ceiling():.2f} dB.\n\n{table(head, rows)}\n"
     )
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True,
                 type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
-@click.option("--quality", default=75.0, show_default=True)
+@click.option("--quality", default=QUALITY, show_default=True)
 @click.option("--single", "qualities", multiple=True, type=float,
-              default=(1, 15, 30, 45, 60), show_default=True)  # fmt: skip
+              default=QUALITIES, show_default=True)  # fmt: skip
 def main(files: tuple[Path, ...], quality: float, qualities: tuple[float, ...]) -> None:
     """Measure pairs of SCENE.ply and CAMERAS.json."""
     text = "# Progression\n\nSee `progression.py` for what is measured; the command is\n\n"
     pairs = list(zip(files[::2], files[1::2], strict=True))
-    words = " ".join(f"{Path(*p.parts[-2:])} {Path(*c.parts[-2:])}" for p, c in pairs)
-    text += f"    python benchmarks/progression.py {words}\n\ncsgs_codec {state_of_sources()}.\n"
+    words = [f"{Path(*p.parts[-2:])} {Path(*c.parts[-2:])}" for p, c in pairs]
+    words += [f"--quality {quality:g}"] if quality != QUALITY else []
+    words += [f"--single {q:g}" for q in qualities] if qualities != QUALITIES else []
+    text += f"    python benchmarks/progression.py {' '.join(words)}\n\n"
+    text += f"csgs_codec {state_of_sources()}.\n{LIMIT}"
     for path, cameras in pairs:
         with TemporaryDirectory() as folder:
             bench = Bench(load(path)[1], path, cameras, Path(folder))

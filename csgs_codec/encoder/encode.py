@@ -22,10 +22,12 @@ from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
 from csgs_codec.encoder.code import CodedScene, code_group, code_labels
+from csgs_codec.encoder.compensation import CompensationLaw
 from csgs_codec.encoder.decoded import decoded_columns, decoded_parts
 from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
 from csgs_codec.encoder.fit import Effort
 from csgs_codec.encoder.importance import LAYER_ENDS, MORE_LAYER_ENDS, choose_layers
+from csgs_codec.encoder.layer_refinement import LayerRefinement
 from csgs_codec.encoder.look import Look, look_at
 from csgs_codec.encoder.objects import size_note
 from csgs_codec.encoder.options import EncodeOptions
@@ -162,6 +164,7 @@ class _Encoder:
         self._scene = prepared.scene
         self._bounds = Bounds.of(options.max_error, prepared)
         self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
+        self._views, self._law = look.views, CompensationLaw()
         self._loop = ClosedLoop(prepared.groups, look.views) if look.views else None
         self._script = plan_script(prepared, self._appearance, options, self._bounds)
         self.coded: CodedScene
@@ -175,11 +178,7 @@ class _Encoder:
         grid = self._bounds.refine_grid(grid, self._scene, fine)
         if self._scene.count:
             by_place = place_order(grid.cells)
-            ends = self._options.layer_ends
-            ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
-            seen = self._appearance.sensitivity
-            effect = None if seen is None else seen.by_kind[GroupKind.DC]
-            layer = choose_layers(self._scene, self._prepared.groups, by_place, ends, effect)
+            layer = self._choose_layers(by_place)
             partition = make_partition(grid.cells, by_place, layer)
         else:
             nothing = np.zeros((0, 3), np.int64)
@@ -213,11 +212,26 @@ class _Encoder:
             table_payload,
             level_ends,
             exact.payloads,
+            self._law,
             objects.write() if objects else None,
             self._prepared.attachments,
         )
         large = size_note(objects, len(data)) if objects else None
         return data, exact.notes + ([large] if large else [])
+
+    def _choose_layers(self, by_place: NDArray[np.int64]) -> NDArray[np.int64]:
+        ends = self._options.layer_ends
+        ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
+        seen = self._appearance.sensitivity
+        effect = None if seen is None else seen.by_kind[GroupKind.DC]
+        groups = self._prepared.groups
+        if not self._views or len(ends) == 1:
+            return choose_layers(self._scene, groups, by_place, ends, effect)
+        self._tell("layers", 0.2)
+        refinement = LayerRefinement(self._scene, by_place, self._views)
+        layer = choose_layers(self._scene, groups, by_place, ends, effect, refinement.refine)
+        self._law = refinement.law
+        return layer
 
     @property
     def _exact_names(self) -> tuple[str, ...]:

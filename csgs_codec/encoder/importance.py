@@ -1,26 +1,27 @@
-"""Which Gaussians come first, and how a level without the others is compensated.
+"""Which Gaussians come first.
 
 A layer takes one Gaussian from each of many stretches of Morton order that hold equal (softened)
 mass, so that every part of the scene is there from the first level on; within a stretch it takes
 the one that stands for the others best: large, opaque, central and of typical colour. Where
 pictures of the scene were taken, mass and size are what a Gaussian contributes to them; without,
-they are guessed from scales and opacity.
+they are guessed from scales and opacity. A choice can be refined by pictures of the level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csgs_codec.container.header import Compensation
 from csgs_codec.scene import Scene
 from csgs_codec.schema import Group, Role
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+Rows = NDArray[np.bool_]
+Refine = Callable[[Rows, Rows], Rows]
 
 LAYER_ENDS = (0.15, 0.33, 0.62, 1.0)
 MORE_LAYER_ENDS = (0.12, 0.25, 0.45, 0.7, 1.0)
@@ -34,26 +35,6 @@ _EFFECT_POWER = 0.15
 _LEAST_EFFECT = 0.01
 _TINY = 1e-30
 
-# Fitted to renders of three scenes at 10 to 60 % of their Gaussians.
-_SCALE_OFFSET = 0.122
-_SPACING_PULL = 0.021
-_DEPTH_GAIN = 0.359
-_DEPTH_EXPONENT = 0.137
-
-
-def compensation_for(share: float) -> Compensation:
-    """Compensation of a level that holds this share of the Gaussians."""
-    if share >= 1.0:
-        return Compensation()
-    lacking = -float(np.log(share))
-    square = lacking * lacking
-    return Compensation(
-        float(np.float32(_SCALE_OFFSET * lacking)),
-        float(np.float32(_SPACING_PULL * square)),
-        float(np.float32(_DEPTH_GAIN * square)),
-        float(np.float32(1.0 + _DEPTH_EXPONENT * square)),
-    )
-
 
 def choose_layers(
     scene: Scene,
@@ -61,6 +42,7 @@ def choose_layers(
     by_place: I64,
     ends: tuple[float, ...],
     effect: F64 | None = None,
+    refine: Refine | None = None,
 ) -> I64:
     """Return the layer of each row.
 
@@ -75,6 +57,9 @@ def choose_layers(
         Share of the Gaussians up to the end of each layer.
     effect : ndarray of float64, shape (n,), optional
         What a change of its colour changes in pictures of the scene.
+    refine : callable, optional
+        Given the members of a level and those of the level before, both in Morton order, returns
+        better members: the same number, the level before included.
     """
     columns = {group.role: group.columns for group in groups}
     ordered = scene.select(by_place)
@@ -96,11 +81,12 @@ def choose_layers(
         seen = effect[by_place] + least
         mass, large = seen**_EFFECT_POWER, (large + np.log(seen)) / 2
     layers = np.empty(count, np.int64)
-    layers[by_place] = _layers(mass, ends, _Likeness(xyz, opacity * area, colour, large))
+    likeness = _Likeness(xyz, opacity * area, colour, large)
+    layers[by_place] = _layers(mass, ends, likeness, refine)
     return np.unique(layers, return_inverse=True)[1].reshape(-1)
 
 
-def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness) -> I64:
+def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness, refine: Refine | None) -> I64:
     count = len(mass)
     layer = np.full(count, len(ends) - 1, np.int64)
     taken = np.zeros(count, bool)
@@ -113,17 +99,21 @@ def _layers(mass: F64, ends: tuple[float, ...], likeness: _Likeness) -> I64:
         score[taken | ~free[cell]] = -np.inf
         best = _best_of_cells(cell, score)
         best = best[np.isfinite(score[best])][:wanted]
-        layer[best] = number
-        taken[best] = True
+        members = taken.copy()
+        members[best] = True
+        if refine is not None:
+            members = refine(members, taken)
+        layer[members & ~taken] = number
+        taken = members
     return layer
 
 
-def _cells_for(mass: F64, taken: NDArray[np.bool_], wanted: int) -> tuple[I64, NDArray[np.bool_]]:
+def _cells_for(mass: F64, taken: Rows, wanted: int) -> tuple[I64, Rows]:
     """Cut Morton order into cells of equal mass, so many that ``wanted`` hold nothing taken."""
     total = np.cumsum(mass)
     low, high = wanted, 40 * len(mass)
 
-    def cut(cells: int) -> tuple[I64, NDArray[np.bool_]]:
+    def cut(cells: int) -> tuple[I64, Rows]:
         cell = np.minimum((total * (cells / total[-1])).astype(np.int64), cells - 1)
         held = np.zeros(cells, bool)
         held[cell] = True

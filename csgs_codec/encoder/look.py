@@ -17,14 +17,12 @@ from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Scene
 
-MEASURED_VIEWS = 96
-AUTO_VIEWS = 48
-PICTURES = 24
-LARGEST_SIDE = 512
+VIEWS, SIDE = 96, 362
+SMALL_VIEWS, SMALL_SIDE = 24, 256
 _SMALL_SCENE = 20_000
 _LEAST_SEEN = 0.02
 _FINEST = 0.05
-# Fitting colours takes about 100 bytes for each picture and Gaussian.
+# Fitting colours takes about 50 bytes for each picture and Gaussian.
 _FITTED_GAUSSIANS = 24_000_000
 _LEAST_PICTURES = 6
 
@@ -80,7 +78,7 @@ def look_at(
         if options.cameras is not None:
             raise
         return Look(notes=[f"steps are estimated without pictures: {error.message}"])
-    pictures = max(_LEAST_PICTURES, min(PICTURES, _FITTED_GAUSSIANS // gaussians.count))
+    pictures = max(_LEAST_PICTURES, min(VIEWS, _FITTED_GAUSSIANS // gaussians.count))
     views, sensitivity, seen = take_pictures(gaussians, cameras, pictures, tell)
     if seen < _LEAST_SEEN:
         if options.cameras is not None:
@@ -103,15 +101,15 @@ def choose_cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -
     """
     _require_resolution(gaussians)
     small = gaussians.count < _SMALL_SCENE
-    side = LARGEST_SIDE // 2 if small else LARGEST_SIDE
+    views, side = (SMALL_VIEWS, SMALL_SIDE) if small else (VIEWS, SIDE)
     if given is not None:
         if not given:
             raise CameraError("no cameras are given")
-        chosen = np.unique(np.linspace(0, len(given) - 1, MEASURED_VIEWS).astype(int))
+        chosen = np.unique(np.linspace(0, len(given) - 1, VIEWS).astype(int))
         return [shrunk(given[i], side) for i in chosen]
     from csgs_codec.render.auto_cameras import place_cameras
 
-    return place_cameras(gaussians, AUTO_VIEWS // 2 if small else AUTO_VIEWS, side, side)
+    return place_cameras(gaussians, views, side, side)
 
 
 def _require_resolution(gaussians: RenderGaussians) -> None:

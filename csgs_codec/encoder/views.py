@@ -17,7 +17,7 @@ from csgs_codec.render.influence import directions, influence
 
 F32 = NDArray[np.float32]
 _C0 = 0.28209479177387814
-ROW_STRIDE = 2
+ROW_STRIDE = 4
 MEASURED_STRIDE = 4
 _MEASURED = (GroupKind.POSITION, GroupKind.OPACITY, GroupKind.SCALE, GroupKind.DC)
 

@@ -15,7 +15,7 @@ from csgs_codec.container.manifest import Manifest
 from csgs_codec.container.objects import OBJECT_CHUNK
 from csgs_codec.decoder.parser import NO_SENTINEL
 from csgs_codec.encoder.code import CodedScene, encode_chunk
-from csgs_codec.encoder.importance import compensation_for
+from csgs_codec.encoder.compensation import CompensationLaw
 from csgs_codec.levels import coverage
 
 
@@ -40,6 +40,7 @@ def assemble(
     position_table_payload: bytes,
     level_ends: list[int],
     exact: list[bytes],
+    law: CompensationLaw = CompensationLaw(),
     objects: bytes | None = None,
     attachments: Sequence[Attachment] = (),
 ) -> bytes:
@@ -55,6 +56,7 @@ def assemble(
         Passes that each level completes, counted from the start.
     exact : list of bytes
         XDAT payloads of the exact pass.
+    law : CompensationLaw
     objects : bytes, optional
         oBJT payload.
     attachments : sequence of Attachment
@@ -98,7 +100,7 @@ def assemble(
             chain = []
             present = coverage(header, number + 1).layers
             count = int(tools.tiles.counts[:, :present].sum())
-            made = compensation_for(count / header.gaussians if header.gaussians else 1.0)
+            made = law.at(count / header.gaussians if header.gaussians else 1.0)
             levels.append(LevelEntry(body.size, number + 1, count, body.digest, made))
     if not header.passes:
         _attach(attachments, body)
