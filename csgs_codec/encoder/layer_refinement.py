@@ -26,6 +26,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Rows = NDArray[np.bool_]
 
+_MOST_VIEWS = 24
 _MEMORY = 0.3
 _EVEN = 0.2
 _OTHERS = 1.5
@@ -70,7 +71,7 @@ class LayerRefinement:
     by_place : ndarray of int64, shape (n,)
         Rows in Morton order.
     views : sequence of View
-        What levels should look like.
+        What levels should look like; some of them are looked at.
 
     Attributes
     ----------
@@ -83,7 +84,8 @@ class LayerRefinement:
         arrays = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacity)
         self._base = RenderGaussians(*arrays, np.ascontiguousarray(gaussians.sh[:, :1]))
         self._shown = Compensated(self._base)
-        self._views = views
+        chosen = np.linspace(0, len(views) - 1, min(_MOST_VIEWS, len(views))).astype(int)
+        self._views = [views[place] for place in chosen]
         self.law = CompensationLaw()
 
     def refine(self, members: Rows, fixed: Rows) -> Rows:
