@@ -47,7 +47,7 @@ _OWN_KINDS = (
 )
 _CONTEXT_SPREAD = 32.0
 # Of the steps and the rate of training, when networks learn what is left of optimised symbols.
-AGAIN_SHARE = 0.5
+AGAIN_SHARE = 0.3
 AGAIN_RATE = 0.5
 _LEAST_ROWS_FOR_TRAINING = 1500
 

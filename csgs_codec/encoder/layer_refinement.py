@@ -26,7 +26,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Rows = NDArray[np.bool_]
 
-_MOST_VIEWS = 24
+_MOST_VIEWS = 18
 _MEMORY = 0.3
 _EVEN = 0.2
 _OTHERS = 1.5
@@ -58,7 +58,7 @@ class Effort:
     stride: int
 
 
-FIRST_LEVEL = Effort(10, 0.15, 0.8, 3, 2)
+FIRST_LEVEL = Effort(9, 0.15, 0.8, 3, 2)
 LATER_LEVELS = Effort(4, 0.1, 0.6, 4, 4)
 
 

@@ -77,8 +77,9 @@ def take_pictures(
         for kind, values in measured.items():
             sums[kind] += values / pixels
         turns += found.quaternion / pixels
-        basis = directions(gaussians.means, camera, width)
-        seen += (basis * found.colour[:, None]).T.astype(np.float64) @ basis
+        there = np.flatnonzero(found.colour)
+        basis = directions(gaussians.means[there], camera, width)
+        seen += (basis * found.colour[there, None]).T @ basis
         if number in kept:
             views.append(View(camera, raster.image))
         tell((number + 1) / len(cameras))
