@@ -48,7 +48,9 @@ class Effort:
     def for_group(cls, kind: GroupKind, gaussians: int) -> Effort:
         """Longer for semantic features: many channels, whose neighbours say most about them."""
         effort = cls.for_scene(gaussians)
-        return replace(effort, steps=3 * effort.steps // 2) if kind is GroupKind.SEMANTIC else effort
+        if kind is GroupKind.SEMANTIC:
+            return replace(effort, steps=3 * effort.steps // 2)
+        return effort
 
 
 def static_mlp(latents: F32, classes: NDArray[np.int8]) -> IntegerMlp:
