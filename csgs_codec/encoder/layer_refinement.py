@@ -30,6 +30,8 @@ _MOST_VIEWS = 18
 _MEMORY = 0.3
 _EVEN = 0.2
 _OTHERS = 1.5
+# Of the mean gain: exchanges that bring little fit the views, not the scene, and cost evenness.
+_LEAST_GAIN = 0.3
 _GOLDEN = 0.618
 _TINY = 1e-30
 
@@ -149,7 +151,8 @@ def _exchange(members: Rows, change: F64, free: Rows, most: int, number: int) ->
 
     join, leave = best(free & ~members), best(free & members)
     count = min(len(join), len(leave), most)
-    pays = change[join[:count]] + change[leave[:count]] < 0
+    gain = np.maximum(-change[join[:count]] - change[leave[:count]], 0.0)
+    pays = gain > _LEAST_GAIN * gain.sum() / max(count, 1)
     return join[:count][pays], leave[:count][pays]
 
 

@@ -57,6 +57,7 @@ def assemble(
     exact : list of bytes
         XDAT payloads of the exact pass.
     law : CompensationLaw
+        How levels that lack Gaussians are compensated.
     objects : bytes, optional
         oBJT payload.
     attachments : sequence of Attachment
