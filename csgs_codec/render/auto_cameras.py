@@ -281,9 +281,17 @@ def _unobstructed(
 
     All Gaussians are looked at: what hides a view may be missing in the thinned-out scene.
     """
-    directions = np.array([c.direction for c in candidates])
-    distances = np.array([c.distance for c in candidates])
     bare = replace(gaussians, sh=np.ascontiguousarray(gaussians.sh[:, :1]))
-    obstructions = [c.obstruction for c in _score_all(bare, focus, directions, distances)]
-    order = sorted(range(len(candidates)), key=lambda k: obstructions[k] > _OBSTRUCTED)
+
+    def blocked(some: list[_Candidate]) -> list[bool]:
+        directions = np.array([c.direction for c in some])
+        distances = np.array([c.distance for c in some])
+        scored = _score_all(bare, focus, directions, distances)
+        return [c.obstruction > _OBSTRUCTED for c in scored]
+
+    found: list[bool] = []
+    while len(found) < len(candidates) and found.count(False) < count:
+        lacking = count - found.count(False)
+        found += blocked(candidates[len(found) : len(found) + lacking])
+    order = sorted(range(len(found)), key=lambda k: found[k])
     return [candidates[k] for k in sorted(order[:count])]
