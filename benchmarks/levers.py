@@ -177,7 +177,7 @@ See `levers.py` for what is measured; the command is
 
     python benchmarks/levers.py {scene_name(scene)}/scene.ply {scene_name(scene)}/cameras.json --quality {quality:g}
 
-{state_of_sources()}. One run each; seconds include what compiles on first use.
+csgs_codec {state_of_sources()}. One run each; seconds include what compiles on first use.
 
 {table(HEADINGS, rows)}
 """  # noqa: E501
