@@ -24,13 +24,12 @@ from unittest.mock import patch
 import click
 import numpy as np
 from rate_distortion import state_of_sources
-from rd_bench.cache import Cache, user_cache
 from rd_bench.measure import say
-from rd_bench.quality import Meter, Own
 from rd_bench.report import table
-from rd_bench.scenes import load, save, scene_name
+from rd_bench.scenes import scene_name
+from rd_bench.subject import Subject
 
-from csgs_codec import EncodeOptions, Inputs, Scene, decode, encode
+from csgs_codec import EncodeOptions, Inputs, decode, encode
 from csgs_codec.encoder.layer_refinement import Effort as Refining
 
 HERE = Path(__file__).resolve().parent
@@ -121,42 +120,34 @@ class Point:
     processor: float
 
 
-class Bench:
-    """One scene."""
+def measure(subject: Subject, quality: float, lever: Lever) -> Point:
+    """Encode without a lever, decode and look."""
+    say(f"{subject.name}: {lever.name}")
+    begin, begin_processor = perf_counter(), process_time()
+    with without(lever):
+        data = encode(subject.scene, EncodeOptions(quality=quality, **lever.options)).data
+    seconds, processor = perf_counter() - begin, process_time() - begin_processor
+    return Point(len(data), subject.psnr(decode(data)), seconds, processor)
 
-    def __init__(self, scene: Scene, path: Path, cameras: Path, folder: Path) -> None:
-        self._scene, self._folder = scene, folder
-        original = save(folder / "original.ply", scene)
-        self._meter = Meter(Own(), Cache(user_cache()), original, cameras)
-        self.name = scene_name(path)
 
-    def measure(self, quality: float, lever: Lever) -> Point:
-        """Encode without a lever, decode and look."""
-        say(f"{self.name}: {lever.name}")
-        begin, begin_processor = perf_counter(), process_time()
-        with without(lever):
-            data = encode(self._scene, EncodeOptions(quality=quality, **lever.options)).data
-        seconds, processor = perf_counter() - begin, process_time() - begin_processor
-        decoded = save(self._folder / "decoded.ply", decode(data))
-        return Point(len(data), self._meter(decoded).psnr, seconds, processor)
-
-    def rows(self, quality: float) -> Iterator[list[str]]:
-        """One for the whole encoder, one for each lever."""
-        whole = self.measure(quality, Lever("everything"))
-        aside = self.measure(quality + STEP_ASIDE, Lever("everything, finer"))
-        per_db = log(aside.size / whole.size) / (aside.psnr - whole.psnr)
-        for lever in (Lever("everything"), *LEVERS):
-            point = whole if lever.name == "everything" else self.measure(quality, lever)
-            worth = point.size * exp(per_db * (whole.psnr - point.psnr)) / whole.size
-            yield [
-                lever.name,
-                f"{point.size:,}",
-                f"{8 * point.size / self._scene.count:.2f}",
-                f"{point.psnr:.2f}",
-                f"{point.seconds:.1f}",
-                f"{point.processor:.1f}",
-                f"{100 * (worth - 1):+.1f} %",
-            ]
+def rows(subject: Subject, quality: float) -> Iterator[list[str]]:
+    """One for the whole encoder, one for each lever."""
+    everything = Lever("everything")
+    whole = measure(subject, quality, everything)
+    aside = measure(subject, quality + STEP_ASIDE, Lever("everything, finer"))
+    per_db = log(aside.size / whole.size) / (aside.psnr - whole.psnr)
+    for lever in (everything, *LEVERS):
+        point = whole if lever is everything else measure(subject, quality, lever)
+        worth = point.size * exp(per_db * (whole.psnr - point.psnr)) / whole.size
+        yield [
+            lever.name,
+            f"{point.size:,}",
+            f"{8 * point.size / subject.scene.count:.2f}",
+            f"{point.psnr:.2f}",
+            f"{point.seconds:.1f}",
+            f"{point.processor:.1f}",
+            f"{100 * (worth - 1):+.1f} %",
+        ]
 
 
 HEADINGS = ["without", "bytes", "bits/Gaussian", "PSNR dB", "s", "processor s", "at the same PSNR"]
@@ -169,8 +160,7 @@ HEADINGS = ["without", "bytes", "bits/Gaussian", "PSNR dB", "s", "processor s", 
 def main(scene: Path, cameras: Path, quality: float) -> None:
     """Write the table of one scene."""
     with TemporaryDirectory() as folder:
-        bench = Bench(load(scene)[1], scene, cameras, Path(folder))
-        rows = list(bench.rows(quality))
+        found = list(rows(Subject(scene, cameras, Path(folder)), quality))
     text = f"""# What each part of the encoder is worth
 
 See `levers.py` for what is measured; the command is
@@ -179,7 +169,7 @@ See `levers.py` for what is measured; the command is
 
 csgs_codec {state_of_sources()}. One run each; seconds include what compiles on first use.
 
-{table(HEADINGS, rows)}
+{table(HEADINGS, found)}
 """  # noqa: E501
     (HERE / "LEVERS.md").write_text(text, encoding="utf-8")
 

@@ -17,14 +17,13 @@ from tempfile import TemporaryDirectory
 
 import click
 from rate_distortion import state_of_sources
-from rd_bench.cache import Cache, user_cache
 from rd_bench.curves import bytes_at
 from rd_bench.measure import say
-from rd_bench.quality import Meter, Own
 from rd_bench.report import table
-from rd_bench.scenes import load, save, scene_name, with_bands
+from rd_bench.scenes import with_bands
+from rd_bench.subject import Subject
 
-from csgs_codec import EncodeOptions, Scene, decode, encode, probe
+from csgs_codec import EncodeOptions, decode, encode, probe
 
 HERE = Path(__file__).resolve().parent
 SINGLE = (1.0,)
@@ -37,53 +36,34 @@ gain on single-layer files because they leave Gaussians out instead.
 """
 
 
-class Bench:
-    """One scene: encodes, decodes and measures."""
-
-    def __init__(self, scene: Scene, path: Path, cameras: Path, folder: Path) -> None:
-        self._scene, self._folder = scene, folder
-        original = save(folder / "original.ply", scene)
-        self._meter = Meter(Own(), Cache(user_cache()), original, cameras)
-        self.name = scene_name(path)
-
-    def encode(self, quality: float, layer_ends: tuple[float, ...] | None) -> bytes:
-        """Bytes of a file."""
-        options = EncodeOptions(quality=quality, layer_ends=layer_ends)
-        say(f"{self.name}: quality {quality:g}, {'single layer' if layer_ends else 'progressive'}")
-        return encode(self._scene, options).data
-
-    def psnr(self, data: bytes, level: int | None = None) -> float:
-        """PSNR of a level as a decoder shows it."""
-        return self._measured(decode(data, level=level))
-
-    def ceiling(self) -> float:
-        """PSNR of the original without SH beyond DC."""
-        return self._measured(with_bands(self._scene, 0))
-
-    def _measured(self, scene: Scene) -> float:
-        return self._meter(save(self._folder / "decoded.ply", scene)).psnr
+def made(subject: Subject, quality: float, layer_ends: tuple[float, ...] | None) -> bytes:
+    """Bytes of a file."""
+    options = EncodeOptions(quality=quality, layer_ends=layer_ends)
+    say(f"{subject.name}: quality {quality:g}, {'single layer' if layer_ends else 'progressive'}")
+    return encode(subject.scene, options).data
 
 
-def measure(bench: Bench, qualities: tuple[float, ...], quality: float) -> str:
+def measure(subject: Subject, qualities: tuple[float, ...], quality: float) -> str:
     """Measure a scene and return its section."""
-    progressive = bench.encode(quality, None)
-    singles = {q: bench.encode(q, SINGLE) for q in sorted({*qualities, quality})}
-    curve = [(len(data), bench.psnr(data)) for data in singles.values()]
+    progressive = made(subject, quality, None)
+    singles = {q: made(subject, q, SINGLE) for q in sorted({*qualities, quality})}
+    curve = [(len(data), subject.psnr(decode(data))) for data in singles.values()]
     whole, single = len(progressive), len(singles[quality])
     rows = []
     for number, level in enumerate(probe(progressive).levels, 1):
-        psnr = bench.psnr(progressive, number)
+        psnr = subject.psnr(decode(progressive, level=number))
         same = bytes_at(curve, psnr)
         matched = [f"{same:,.0f}", f"{level.end / same:.2f}"] if same else ["", ""]
         facts = [f"{level.gaussians:,}", f"{level.end:,}", f"{level.end / whole:.3f}"]
         rows.append([str(number), *facts, f"{psnr:.2f}", *matched])
     head = ["level", "Gaussians", "bytes", "share", "PSNR", "single layer at that PSNR", "ratio"]
     lowest = min(psnr for _, psnr in curve)
+    ceiling = subject.psnr(with_bands(subject.scene, 0))
     return (
-        f"\n## {bench.name}\n\nQuality {quality:g}: progressive {whole:,} bytes, single layer "
+        f"\n## {subject.name}\n\nQuality {quality:g}: progressive {whole:,} bytes, single layer "
         f"{single:,} bytes: {100 * (whole / single - 1):+.2f} %. The coarsest single-layer file "
         f"(quality {min(singles):g}) has {lowest:.2f} dB. The original without SH beyond DC has "
-        f"{bench.ceiling():.2f} dB.\n\n{table(head, rows)}\n"
+        f"{ceiling:.2f} dB.\n\n{table(head, rows)}\n"
     )
 
 
@@ -104,8 +84,7 @@ def main(files: tuple[Path, ...], quality: float, qualities: tuple[float, ...]) 
     text += f"csgs_codec {state_of_sources()}.\n{LIMIT}"
     for path, cameras in pairs:
         with TemporaryDirectory() as folder:
-            bench = Bench(load(path)[1], path, cameras, Path(folder))
-            text += measure(bench, qualities, quality)
+            text += measure(Subject(path, cameras, Path(folder)), qualities, quality)
         (HERE / "PROGRESSION.md").write_text(text)
 
 
