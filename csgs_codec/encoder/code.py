@@ -77,24 +77,14 @@ class CodedScene:
                     yield tile, layer
 
 
-def code_group(
-    scene: CodedScene,
-    group: int,
-    latents: list[NDArray[np.float64]],
-    inputs: Inputs,
-    effort: Effort,
-    seed: int,
-    weights: list[NDArray[np.float64]] | None = None,
-    angular: bool = False,
-) -> None:
-    """Fit the network of a residual group and quantise the group under it.
+class GroupCoder:
+    """Codes a residual group: once, and then again under what its symbols turned out to be.
 
     Parameters
     ----------
     scene : CodedScene
         Holds the coding of the group and the decoded values of all groups before.
     group : int
-    latents : list of ndarray, one per tile, shape (rows, channels)
     inputs : Inputs
         What the network may see.
     effort : Effort
@@ -104,17 +94,60 @@ def code_group(
     angular : bool
         Whether values are vectors that are compared by angle; needs weights.
     """
-    for tile, values in zip(scene.tiles, latents, strict=True):
-        tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
-    fit = _Fit(scene, group, inputs, effort, seed)
-    network = fit.network()
-    _quantise(scene, group, network, latents, weights, angular)
-    if network.layout.width:
-        network = fit.network(AGAIN_SHARE, AGAIN_RATE)
-        _quantise(scene, group, network, latents, weights, angular)
-        network = _sharpened(scene, group, network)
-        _quantise(scene, group, network, latents, weights, angular)
-    scene.tools.networks[group] = network
+
+    def __init__(
+        self,
+        scene: CodedScene,
+        group: int,
+        inputs: Inputs,
+        effort: Effort,
+        seed: int,
+        weights: list[NDArray[np.float64]] | None = None,
+        angular: bool = False,
+    ) -> None:
+        self._scene, self._group = scene, group
+        self._inputs, self._effort, self._seed = inputs, effort, seed
+        self._weights, self._angular = weights, angular
+        self._fit: _Fit
+
+    def code(self, latents: list[NDArray[np.float64]]) -> None:
+        """Fit the network to values and quantise them under it.
+
+        Parameters
+        ----------
+        latents : list of ndarray, one per tile, shape (rows, channels)
+        """
+        scene, group = self._scene, self._group
+        for tile, values in zip(scene.tiles, latents, strict=True):
+            tile.values(group)[:] = np.rint(np.clip(values * 64.0, -(2**29), 2**29))
+        self._fit = _Fit(scene, group, self._inputs, self._effort, self._seed)
+        self._quantise(self._fit.network(), latents)
+
+    def settle(self, latents: list[NDArray[np.float64]]) -> None:
+        """Fit the network to the decoded values, and quantise perhaps others under it for good.
+
+        What was coded before may have changed meanwhile.
+        """
+        scene, group = self._scene, self._group
+        network = scene.tools.networks[group]
+        if network.layout.width:
+            network = self._fit.network(AGAIN_SHARE, AGAIN_RATE)
+            self._quantise(network, latents)
+            network = _sharpened(scene, group, network)
+        self._quantise(network, latents)
+
+    def nonzero(self) -> list[NDArray[np.bool_]]:
+        """Which symbols are not 0, one array per tile, shape (rows, channels)."""
+        scene, group = self._scene, self._group
+        found = [np.zeros(tile.values(group).shape, np.bool_) for tile in scene.tiles]
+        for tile, layer in scene.places():
+            coded = scene.residuals[group, layer, tile.index]
+            found[tile.index][tile.rows(layer)] = np.concatenate([part.k for part in coded]) != 0
+        return found
+
+    def _quantise(self, network: GroupNetwork, latents: list[NDArray[np.float64]]) -> None:
+        _quantise(self._scene, self._group, network, latents, self._weights, self._angular)
+        self._scene.tools.networks[self._group] = network
 
 
 def _sharpened(scene: CodedScene, group: int, network: GroupNetwork) -> GroupNetwork:

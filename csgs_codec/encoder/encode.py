@@ -21,7 +21,7 @@ from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
-from csgs_codec.encoder.code import CodedScene, code_group, code_labels
+from csgs_codec.encoder.code import CodedScene, GroupCoder, code_labels
 from csgs_codec.encoder.compensation import CompensationLaw
 from csgs_codec.encoder.decoded import decoded_columns, decoded_parts
 from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
@@ -42,7 +42,7 @@ from csgs_codec.errors import CorruptError, UnsupportedError
 from csgs_codec.hyperprior.tile import Tile
 from csgs_codec.metrics.features import FeatureScore, compare_blocks, head_for
 from csgs_codec.numerics.morton import encode_keys
-from csgs_codec.scene import Scene
+from csgs_codec.scene import Column, Scene
 from csgs_codec.schema import Role
 from csgs_codec.semantics.heads import Head
 from csgs_codec.version import __version__
@@ -165,8 +165,12 @@ class _Encoder:
         self._bounds = Bounds.of(options.max_error, prepared)
         self._appearance = Appearance(prepared.scene, prepared.groups, look.sensitivity)
         self._views, self._law = look.views, CompensationLaw()
-        self._loop = ClosedLoop(prepared.groups, look.views) if look.views else None
         self._script = plan_script(prepared, self._appearance, options, self._bounds)
+        faithful = options.lossless or self._bounds.colours
+        self._loop = None
+        if look.views and not faithful:
+            self._loop = ClosedLoop(prepared.groups, look.views)
+        self._unsettled: dict[int, GroupCoder] = {}
         self.coded: CodedScene
         self.exact_bits: dict[str, float] = {}
         self._partition: Partition
@@ -325,30 +329,51 @@ class _Encoder:
             self._refit(planned.kind, rows)
             if planned.silent is not None:
                 tools.sentinels[index] = self._sentinels_of(index)
-            latents = self._latents(planned, planned.coding)
-            per_tile = [latents[r] for r in rows]
-            del latents
-            effort = Effort.for_group(planned.kind, self._scene.count)
-            seed = self._options.seed + index
-            error = self._options.fineness.error
-            cost = planned.weights
-            if cost is None:
-                cost = self._appearance.cost(planned.kind, planned.coding.step, error)
-            weights = None if cost is None else [cost[r] for r in rows]
-            weights = self._bounds.weights(planned.name, weights, rows)
-            code_group(
-                self.coded,
-                index,
-                per_tile,
-                self._options.inputs,
-                effort,
-                seed,
-                weights,
-                planned.angular,
-            )
+            coder = self._coder(index, planned, planned.coding, rows)
+            coder.code(self._latents(planned, planned.coding, rows))
+            self._unsettled[index] = coder
+            if not self._colours_go_on(index):
+                self._settle(rows)
 
-    def _latents(self, planned: Planned, coding: GroupCoding) -> NDArray[np.float64]:
-        """Latents by scene row, 0 where a sentinel says all."""
+    def _coder(
+        self, index: int, planned: Planned, coding: GroupCoding, rows: list[NDArray[np.int64]]
+    ) -> GroupCoder:
+        effort = Effort.for_group(planned.kind, self._scene.count)
+        cost = planned.weights
+        if cost is None:
+            error = self._options.fineness.error
+            cost = self._appearance.cost(planned.kind, coding.step, error)
+        weights = None if cost is None else [cost[r] for r in rows]
+        weights = self._bounds.weights(planned.name, weights, rows)
+        seed, angular = self._options.seed + index, planned.angular
+        return GroupCoder(self.coded, index, self._options.inputs, effort, seed, weights, angular)
+
+    def _colours_go_on(self, index: int) -> bool:
+        """Whether a group stands between DC and SH, which are settled together."""
+        kinds = [planned.kind for planned in self._script.groups]
+        together = self._loop is not None and {GroupKind.DC, GroupKind.SH} <= set(kinds)
+        return together and kinds.index(GroupKind.DC) <= index < kinds.index(GroupKind.SH)
+
+    def _settle(self, rows: list[NDArray[np.int64]]) -> None:
+        """Code again, for good, what is coded once: colours after a last fit of both."""
+        kinds = {self._script.groups[index].kind: index for index in self._unsettled}
+        if self._loop is not None and {GroupKind.DC, GroupKind.SH} <= set(kinds):
+            dc, sh = kinds[GroupKind.DC], kinds[GroupKind.SH]
+            codings = [self.coded.tools.codings[index] for index in (dc, sh)]
+            nonzero = np.zeros((self._scene.count, codings[1].channels), np.bool_)
+            for members, found in zip(rows, self._unsettled[sh].nonzero(), strict=True):
+                nonzero[members] = found
+            decoded = self._decoded(rows)
+            self._scene = self._loop.fit_together(self._scene, decoded, codings, nonzero)
+        for index, coder in self._unsettled.items():
+            planned, coding = self._script.groups[index], self.coded.tools.codings[index]
+            coder.settle(self._latents(planned, coding, rows))
+        self._unsettled.clear()
+
+    def _latents(
+        self, planned: Planned, coding: GroupCoding, rows: list[NDArray[np.int64]]
+    ) -> list[NDArray[np.float64]]:
+        """Latents by tile, 0 where a sentinel says all."""
         if planned.signal is not None:
             latents = coding.latents(planned.signal)
         elif planned.kind is GroupKind.SENSITIVITY:
@@ -358,7 +383,7 @@ class _Encoder:
             latents = np.concatenate([coding.latents(block) for block in blocks])
         if planned.silent is not None:
             latents[planned.silent] = 0.0
-        return latents
+        return [latents[r] for r in rows]
 
     def _sentinels_of(self, index: int) -> int:
         """The last sentinel group before a group."""
@@ -367,17 +392,18 @@ class _Encoder:
 
     def _refit(self, kind: GroupKind, rows: list[NDArray[np.int64]]) -> None:
         """Let colours that are coded next make up for what is lost so far."""
-        faithful = self._options.lossless or self._bounds.colours
-        if self._loop is None or faithful or kind not in (GroupKind.DC, GroupKind.SH):
+        if self._loop is None:
             return
-        groups, unseen = self._script.groups, (GroupKind.SEMANTIC,)
-        decoded = decoded_columns(self.coded, groups, self._scene, rows, unseen)
         if kind is GroupKind.DC:
-            columns = {**self._scene.columns, **decoded}
-            fitted = self._loop.fit_colours(replace(self._scene, columns=columns))
-        else:
-            fitted = self._loop.fit_beyond_dc(self._scene, decoded)
-        self._scene = fitted
+            columns = {**self._scene.columns, **self._decoded(rows)}
+            self._scene = self._loop.fit_colours(replace(self._scene, columns=columns))
+        elif kind is GroupKind.SH:
+            self._scene = self._loop.fit_beyond_dc(self._scene, self._decoded(rows))
+
+    def _decoded(self, rows: list[NDArray[np.int64]]) -> dict[str, Column]:
+        """Columns of everything but semantics that is coded by now."""
+        unseen = (GroupKind.SEMANTIC,)
+        return decoded_columns(self.coded, self._script.groups, self._scene, rows, unseen)
 
     def _place_in_cells(self, index: int, rows: list[NDArray[np.int64]], grid: Grid) -> None:
         """Fine positions: as many bits of the place within the cell as the step class asks for."""

@@ -70,38 +70,54 @@ class ColourFit:
         )
         return _Look(blending, rows, eye, projection.clamped[rows], missing)
 
-    def solve(self, iterations: int, free: slice, freedom: float) -> F32:
-        """Change of the coefficients, shape (n, K, 3), after some steps of conjugate gradients.
+    def solve(
+        self,
+        iterations: int,
+        directions: F32,
+        freedom: float,
+        free: NDArray[np.bool_] | None = None,
+    ) -> F32:
+        """Change of the colours after some steps of conjugate gradients.
 
         Parameters
         ----------
         iterations : int
-        free : slice
-            Coefficients that may change.
+        directions : ndarray of float32, shape (v, K, 3)
+            What of the coefficients each variable changes.
         freedom : float
             Variance that changes are expected to have, relative to that of the coefficients.
+        free : ndarray of bool, shape (n, v), optional
+            Which variables of each Gaussian may change; all by default.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, K, 3)
+            Change of the coefficients; it is not absorbed yet.
         """
-        mask = np.zeros(self._width, np.float32)
-        mask[free] = 1.0
+        along = directions.reshape(len(directions), -1)
         error = float(np.mean([np.mean(look.missing**2) for look in self._looks]))
-        pull = (error / (freedom * self._variance + _TINY)).astype(np.float32)
-        scale = (mask / (self._squared + pull))[:, :, None]
-        change = np.zeros((self._count, self._width, 3), np.float32)
-        residual = self._gradient() * mask[None, :, None]
+        pull = np.repeat(error / (freedom * self._variance + _TINY), 3)
+        pull = (along**2 @ pull).astype(np.float32)
+        scale = np.repeat(self._squared, 3, axis=1) @ (along**2).T + pull
+        scale = np.divide(1, scale, where=scale > 0, out=np.zeros_like(scale))
+        if free is not None:
+            scale *= free
+        change = np.zeros_like(scale)
+        residual = self._gradient().reshape(self._count, -1) @ along.T
         step = scale * residual
         energy = float((residual * step).sum(dtype=np.float64))
         for _ in range(iterations):
             if energy <= 0:
                 break
-            curved = self._normal(step) * mask[None, :, None] + pull[:, None] * step
+            coefficients = (step @ along).reshape(self._count, -1, 3)
+            curved = self._normal(coefficients).reshape(self._count, -1) @ along.T + pull * step
             length = energy / float((step * curved).sum(dtype=np.float64))
             change += length * step
             residual -= length * curved
             scaled = scale * residual
             before, energy = energy, float((residual * scaled).sum(dtype=np.float64))
             step = scaled + (energy / before) * step
-        self.absorb(change)
-        return change
+        return (change @ along).reshape(self._count, -1, 3)
 
     def absorb(self, change: F32) -> None:
         """Take a change of the coefficients, shape (n, K, 3), as given."""
