@@ -60,8 +60,12 @@ def _effort(**changed: int) -> Any:
     return classmethod(lambda cls, count: cls(**changed))
 
 
-def _no_refit(encoder: Any, kind: Any, rows: Any) -> None:
-    pass
+def _no_loop(groups: Any, views: Any) -> None:
+    return None
+
+
+def _never(encoder: Any, index: int) -> bool:
+    return False
 
 
 def _even_turns(quaternions: Any, turns: Any) -> Any:
@@ -79,7 +83,8 @@ LEVERS = (
         "networks trained again on chosen symbols",
         replaced={"code.AGAIN_SHARE": NOT_AGAIN, "code.AGAIN_RATE": NOT_AGAIN},
     ),
-    Lever("colours re-fitted", replaced={"encode._Encoder._refit": _no_refit}),
+    Lever("colours re-fitted", replaced={"encode.ClosedLoop": _no_loop}),
+    Lever("DC settled with SH", replaced={"encode._Encoder._colours_go_on": _never}),
     Lever("72 views (24 instead)", replaced={"look.VIEWS": 24}),
     Lever(
         "layers refined by pictures",

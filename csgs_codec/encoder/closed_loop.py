@@ -15,7 +15,7 @@ from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Column, Scene
 from csgs_codec.schema import Group, Role
 
-ITERATIONS = 5
+ITERATIONS = 3
 ITERATIONS_BEYOND_DC = 3
 ITERATIONS_TOGETHER = 5
 FREEDOM = 0.01

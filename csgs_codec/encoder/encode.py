@@ -330,7 +330,7 @@ class _Encoder:
             if planned.silent is not None:
                 tools.sentinels[index] = self._sentinels_of(index)
             coder = self._coder(index, planned, planned.coding, rows)
-            coder.code(self._latents(planned, planned.coding, rows))
+            coder.code(self._latents(index, rows))
             self._unsettled[index] = coder
             if not self._colours_go_on(index):
                 self._settle(rows)
@@ -357,23 +357,32 @@ class _Encoder:
     def _settle(self, rows: list[NDArray[np.int64]]) -> None:
         """Code again, for good, what is coded once: colours after a last fit of both."""
         kinds = {self._script.groups[index].kind: index for index in self._unsettled}
+        replaced: dict[int, list[NDArray[np.float64]]] = {}
         if self._loop is not None and {GroupKind.DC, GroupKind.SH} <= set(kinds):
             dc, sh = kinds[GroupKind.DC], kinds[GroupKind.SH]
-            codings = [self.coded.tools.codings[index] for index in (dc, sh)]
-            nonzero = np.zeros((self._scene.count, codings[1].channels), np.bool_)
-            for members, found in zip(rows, self._unsettled[sh].nonzero(), strict=True):
-                nonzero[members] = found
-            decoded = self._decoded(rows)
-            self._scene = self._loop.fit_together(self._scene, decoded, codings, nonzero)
+            replaced[sh] = self._fit_together(dc, sh, rows)
         for index, coder in self._unsettled.items():
-            planned, coding = self._script.groups[index], self.coded.tools.codings[index]
-            coder.settle(self._latents(planned, coding, rows))
+            latents = replaced.pop(index, None)
+            coder.settle(self._latents(index, rows) if latents is None else latents)
         self._unsettled.clear()
 
-    def _latents(
-        self, planned: Planned, coding: GroupCoding, rows: list[NDArray[np.int64]]
+    def _fit_together(
+        self, dc: int, sh: int, rows: list[NDArray[np.int64]]
     ) -> list[NDArray[np.float64]]:
-        """Latents by tile, 0 where a sentinel says all."""
+        """Fit DC, and components of SH that cost bits; returns the latents of SH by tile."""
+        assert self._loop is not None
+        codings = [self.coded.tools.codings[index] for index in (dc, sh)]
+        spent, wanted = self._unsettled[sh].nonzero(), self._latents(sh, rows)
+        free = np.zeros((self._scene.count, codings[1].channels), np.bool_)
+        for members, nonzero in zip(rows, spent, strict=True):
+            free[members] = nonzero
+        self._scene = self._loop.fit_together(self._scene, self._decoded(rows), codings, free)
+        fitted = self._latents(sh, rows)
+        return [np.where(*three) for three in zip(spent, fitted, wanted, strict=True)]
+
+    def _latents(self, index: int, rows: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
+        """Latents of a group by tile, 0 where a sentinel says all."""
+        planned, coding = self._script.groups[index], self.coded.tools.codings[index]
         if planned.signal is not None:
             latents = coding.latents(planned.signal)
         elif planned.kind is GroupKind.SENSITIVITY:

@@ -137,7 +137,7 @@ def test_fitted_colours_bring_pictures_back() -> None:
     moved = (original.means + random.normal(0, 0.02, (300, 3))).astype(np.float32)
     lossy = replace(original, means=moved)
     fit = ColourFit(lossy, views)
-    change = fit.solve(6, slice(0, None), 0.05)
+    change = fit.solve(6, coefficients(0), 0.05)
     better = replace(lossy, sh=lossy.sh + change)
 
     def error(gaussians: RenderGaussians, turn: float) -> float:
@@ -146,8 +146,31 @@ def test_fitted_colours_bring_pictures_back() -> None:
 
     assert error(better, 1.0) < 0.6 * error(lossy, 1.0)
     assert error(better, 0.15) < 0.8 * error(lossy, 0.15), "a view that was not looked at"
-    only_sh = ColourFit(lossy, views).solve(3, slice(1, None), 0.05)
+    only_sh = ColourFit(lossy, views).solve(3, coefficients(1), 0.05)
     assert not only_sh[:, 0].any() and only_sh[:, 1:].any()
+
+
+def coefficients(first: int) -> np.ndarray:
+    """Every coefficient of degree 1 SH from one on, as directions, shape (v, 4, 3)."""
+    return np.eye(12, dtype=np.float32)[3 * first :].reshape(-1, 4, 3)
+
+
+def test_colours_are_fitted_along_directions_that_are_free() -> None:
+    original = scene(200)
+    views = [View(camera(t), shoot(original, camera(t))[2].image) for t in np.linspace(-1, 1, 6)]
+    lossy = replace(original, sh=original.sh * np.float32(0.9))
+    grey = np.zeros((2, 4, 3), np.float32)
+    grey[0, 0], grey[1, 2] = 1.0, (1.0, 2.0, 0.0)
+    free = np.zeros((200, 2), np.bool_)
+    free[:80, 0] = free[50:120, 1] = True
+    change = ColourFit(lossy, views).solve(4, grey, 0.05, free)
+    changed = np.any(change != 0, axis=(1, 2))
+    assert changed[:120].any() and not changed[120:].any()
+    assert not change[:, 1].any() and not change[:, 3].any()
+    assert not change[80:, 0].any() and not change[:50, 2].any()
+    assert np.ptp(change[:, 0], axis=1).max() < 1e-6, "every colour channel alike"
+    assert change[:, 2, 1] == pytest.approx(2 * change[:, 2, 0], rel=1e-4, abs=1e-7)
+    assert change[:, 2, 0].any() and not change[:, 2, 2].any()
 
 
 def test_pictures_and_what_they_say() -> None:
