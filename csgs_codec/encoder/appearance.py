@@ -58,6 +58,8 @@ _FUDGE = {
     GroupKind.DC: 0.65,
     GroupKind.SH: 0.4,
 }
+# What an error of colours costs, as colours are fitted once more when they are all chosen.
+_UNMENDED = 0.575
 _COORDINATES = 18.0
 _FINER, _UNSEEN, _COARSER = 4.0, 4.0, 1.0
 _LEAST_COUNT = 10_000
@@ -176,6 +178,8 @@ class Appearance:
         share = self._share(error)
         right = _FUDGE[kind] * np.sqrt(share) * np.exp2(self._octaves[kind])
         cost = np.asarray((step / right) ** 2)
+        if kind in (GroupKind.DC, GroupKind.SH):
+            cost = _UNMENDED * cost
         if kind is GroupKind.ROTATION and self._turns is not None:
             return np.asarray(cost[:, None, None] * self._turns)
         return cost

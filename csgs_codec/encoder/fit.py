@@ -15,34 +15,38 @@ import torch
 from numpy.typing import NDArray
 
 from csgs_codec.container.kinds import GroupKind
-from csgs_codec.encoder.laplace import laplace_slopes
+from csgs_codec.encoder.float_mlp import (
+    HIDDEN_BITS,
+    INDEX_PER_NAT,
+    OUTPUT_BITS,
+    FloatLayer,
+    FloatMlp,
+    Gradient,
+    helping_thread,
+)
 from csgs_codec.hyperprior.network import BIAS_SHIFT, scale_index_of
 from csgs_codec.numerics.mlp import EXACT_BOUND, IntegerMlp, Layer
 
 F32 = NDArray[np.float32]
 
-HIDDEN_BITS = 6
-OUTPUT_BITS = 8
 _MEAN_BITS = 6
 _LEAST_OUTPUT_BITS = 4
-_BATCH = 4096
-_OCTAVE = float(np.log(2.0))
-_INDEX_PER_NAT = 6.0 / _OCTAVE
+_BATCH = 2048
 WEIGHT_RATE = 1.0
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to train: ``steps`` of Adam on batches of 4096 rows, hidden layers of ``width``."""
+    """How long to train: ``steps`` of Adam on batches of 2048 rows, hidden layers of ``width``."""
 
     width: int = 32
-    steps: int = 600
+    steps: int = 900
     rate: float = 2e-2
 
     @classmethod
     def for_scene(cls, gaussians: int) -> Effort:
         """Smaller networks where there is little to save."""
-        return cls(width=16, steps=300) if gaussians < 20_000 else cls()
+        return cls(width=16, steps=400) if gaussians < 20_000 else cls()
 
     @classmethod
     def for_group(cls, kind: GroupKind, gaussians: int) -> Effort:
@@ -92,8 +96,8 @@ class NetworkFit:
         self._mean = latents.mean(axis=0)
         self._spread = latents.std(axis=0) + np.float32(1e-2)
         torch.manual_seed(seed)
-        channels = latents.shape[1]
-        self._model = _Model(inputs, effort.width, channels, torch.from_numpy(self._spread))
+        spread = torch.from_numpy(self._spread)
+        self._network = FloatMlp(inputs, effort.width, latents.shape[1], spread)
 
     def train(
         self,
@@ -118,7 +122,7 @@ class NetworkFit:
         with steady_torch():
             torch.manual_seed(self._seed)
             self._train(inputs, latents, classes, share, rate)
-        return self._model.rounded(self._mean, self._spread)
+        return _rounded(self._network, self._mean, self._spread)
 
     def _train(
         self,
@@ -129,25 +133,21 @@ class NetworkFit:
         rate: float,
     ) -> None:
         order = torch.randperm(len(inputs))
-        x = torch.from_numpy(inputs)[order]
-        y = torch.from_numpy(latents - self._mean)[order]
-        finer = torch.exp2(torch.from_numpy(classes.astype(np.float32)) / -2)[order, None]
-        model, spread = self._model, torch.from_numpy(self._spread)
+        finer = torch.exp2(torch.from_numpy(classes.astype(np.float32)) / -2)[:, None]
+        arrays = (torch.from_numpy(inputs), torch.from_numpy(latents - self._mean), finer)
+        gradient = Gradient(self._network, *(array[order] for array in arrays))
+        flat = self._network.flat
         steps, rate = max(1, round(share * self._effort.steps)), rate * self._effort.rate
-        optimiser = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98))
+        optimiser = torch.optim.Adam([flat], lr=rate, betas=(0.9, 0.98))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, rate, total_steps=steps + 1, pct_start=0.08
         )
-        scaled = torch.empty(min(_BATCH, len(x)), x.shape[1])
-        for rows in _batches(len(x), steps):
-            out = model(torch.mul(x[rows], 1 / 256, out=scaled))
-            slopes = _slopes(out.detach(), y[rows], finer[rows], spread)
-            optimiser.zero_grad()
-            out.backward(slopes / len(slopes))
-            price = WEIGHT_RATE / len(x) * model.weight_bits()
-            price.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
+        price = WEIGHT_RATE / len(inputs)
+        with helping_thread() as helper:
+            for rows in _batches(len(inputs), steps):
+                flat.grad = gradient.of(rows, helper) + price * self._network.weight_slopes()
+                optimiser.step()
+                schedule.step()
 
 
 def _batches(count: int, steps: int) -> Iterator[slice]:
@@ -161,62 +161,12 @@ def _batches(count: int, steps: int) -> Iterator[slice]:
         at += size
 
 
-def _slopes(
-    out: torch.Tensor, wanted: torch.Tensor, finer: torch.Tensor, spread: torch.Tensor
-) -> torch.Tensor:
-    """How the bits of each row change with what the model says of it."""
-    mu, log_sigma = out.chunk(2, dim=1)
-    residual = (wanted - mu * spread) * finer
-    by_residual, by_log_sigma = laplace_slopes(residual, log_sigma + torch.log(finer))
-    return torch.cat([by_residual * (-spread * finer), by_log_sigma], dim=1)
-
-
-class _Model(torch.nn.Module):
-    def __init__(self, inputs: int, width: int, channels: int, spread: torch.Tensor) -> None:
-        super().__init__()
-        self.first = torch.nn.Linear(inputs, width)
-        self.second = torch.nn.Linear(width, width)
-        self.last = torch.nn.Linear(width, 2 * channels)
-        with torch.no_grad():
-            for layer in (self.first, self.second):
-                torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-                layer.bias.uniform_(-0.2, 0.4)
-            self.last.weight *= 0.1
-            self.last.bias.zero_()
-            self.last.bias[channels:] = torch.log(spread)
-        self.channels = channels
-        self.spread = spread
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Means in units of ``spread``, then log sigmas in base steps."""
-        top = 255.0 / 256.0
-        hidden = self.first(x).clamp(0.0, top)
-        hidden = self.second(hidden).clamp(0.0, top)
-        return self.last(hidden)  # type: ignore[no-any-return]
-
-    def weight_bits(self) -> torch.Tensor:
-        """About the bits that the weights will take: log2 of their size in rounding units."""
-        hidden = torch.cat([self.first.weight.reshape(-1), self.second.weight.reshape(-1)])
-        factor = torch.cat([self.spread, torch.full_like(self.spread, _INDEX_PER_NAT)])
-        last = (self.last.weight * factor[:, None]).reshape(-1)
-        units = torch.cat([hidden * 2.0**HIDDEN_BITS, last * 2.0**OUTPUT_BITS])
-        return torch.log2(1.0 + units.abs()).sum()
-
-    def rounded(self, mean: F32, spread: F32) -> IntegerMlp:
-        """Fold in the normalisation, turn log sigma into scale indices, and round."""
-
-        def arrays(layer: torch.nn.Linear) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            weight = layer.weight.detach().numpy().astype(np.float64).T
-            return weight, layer.bias.detach().numpy().astype(np.float64)
-
-        weight, bias = arrays(self.last)
-        factor = np.concatenate([spread, np.full(self.channels, _INDEX_PER_NAT)])
-        shift = np.concatenate([mean, np.full(self.channels, 1.0 + 6.0 * np.log2(10.0))])
-        last = weight * factor, bias * factor + shift
-        return _round_layers([arrays(self.first), arrays(self.second)], last)
-
-
-FloatLayer = tuple[NDArray[np.float64], NDArray[np.float64]]
+def _rounded(network: FloatMlp, mean: F32, spread: F32) -> IntegerMlp:
+    """Fold in the normalisation, turn log sigma into scale indices, and round."""
+    *hidden, (weight, bias) = network.layers()
+    factor = np.concatenate([spread, np.full(len(spread), INDEX_PER_NAT)])
+    shift = np.concatenate([mean, np.full(len(spread), 1.0 + 6.0 * np.log2(10.0))])
+    return _round_layers(hidden, (weight * factor, bias * factor + shift))
 
 
 def _round_layers(hidden: list[FloatLayer], last: FloatLayer) -> IntegerMlp:
