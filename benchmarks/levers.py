@@ -85,7 +85,7 @@ LEVERS = (
     ),
     Lever("colours re-fitted", replaced={"encode.ClosedLoop": _no_loop}),
     Lever("DC settled with SH", replaced={"encode._Encoder._colours_go_on": _never}),
-    Lever("72 views (24 instead)", replaced={"look.VIEWS": 24}),
+    Lever("96 views (32 instead)", replaced={"look.VIEWS": 32}),
     Lever(
         "layers refined by pictures",
         replaced={

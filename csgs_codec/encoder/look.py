@@ -17,9 +17,12 @@ from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Scene
 
-VIEWS, SIDE = 72, 362
+VIEWS, SIDE = 96, 362
 SMALL_VIEWS, SMALL_SIDE = 24, 256
 _SMALL_SCENE = 20_000
+# Looking takes time in proportion to views and Gaussians: large scenes are looked at less often.
+_ALL_VIEWS_UP_TO = 150_000
+_LEAST_VIEWS = 48
 _LEAST_SEEN = 0.02
 _FINEST = 0.05
 # Fitting colours takes about 50 bytes for each picture and Gaussian.
@@ -78,7 +81,7 @@ def look_at(
         if options.cameras is not None:
             raise
         return Look(notes=[f"steps are estimated without pictures: {error.message}"])
-    pictures = max(_LEAST_PICTURES, min(VIEWS, _FITTED_GAUSSIANS // gaussians.count))
+    pictures = max(_LEAST_PICTURES, _FITTED_GAUSSIANS // gaussians.count)
     views, sensitivity, seen = take_pictures(gaussians, cameras, pictures, tell)
     if seen < _LEAST_SEEN:
         if options.cameras is not None:
@@ -101,15 +104,21 @@ def choose_cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -
     """
     _require_resolution(gaussians)
     small = gaussians.count < _SMALL_SCENE
-    views, side = (SMALL_VIEWS, SMALL_SIDE) if small else (VIEWS, SIDE)
+    views, side = most_views(gaussians.count), SMALL_SIDE if small else SIDE
     if given is not None:
         if not given:
             raise CameraError("no cameras are given")
-        chosen = np.unique(np.linspace(0, len(given) - 1, VIEWS).astype(int))
+        chosen = np.unique(np.linspace(0, len(given) - 1, views).astype(int))
         return [shrunk(given[i], side) for i in chosen]
     from csgs_codec.render.auto_cameras import place_cameras
 
-    return place_cameras(gaussians, views, side, side)
+    return place_cameras(gaussians, SMALL_VIEWS if small else views, side, side)
+
+
+def most_views(gaussians: int) -> int:
+    """How many views are looked at."""
+    share = (_ALL_VIEWS_UP_TO / max(gaussians, _ALL_VIEWS_UP_TO)) ** 0.5
+    return max(min(_LEAST_VIEWS, VIEWS), round(VIEWS * share))
 
 
 def _require_resolution(gaussians: RenderGaussians) -> None:

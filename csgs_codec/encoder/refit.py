@@ -32,7 +32,7 @@ class _Look:
     rows: NDArray[np.int64]
     eye: F32
     clamped: NDArray[np.bool_]
-    missing: F32
+    missing: F32  # in every ROW_STRIDE-th row, 0 elsewhere
 
 
 class ColourFit:
@@ -55,10 +55,11 @@ class ColourFit:
     def _look(self, gaussians: RenderGaussians, view: View) -> _Look:
         projection = rasterise.project(gaussians, view.camera)
         tiles = rasterise.bin_tiles(projection)
-        raster = rasterise.forward(projection, tiles, projection.rgb)
-        everything = BlendingWeights.of(projection, tiles, raster, ROW_STRIDE)
+        everything, shown = BlendingWeights.of(projection, tiles, ROW_STRIDE)
         blending, rows = everything.compact(self._count)
-        missing = blending.planes(view.picture - raster.image)
+        wanted = np.zeros_like(view.picture)
+        wanted[::ROW_STRIDE] = view.picture[::ROW_STRIDE]
+        missing = blending.planes(wanted) - shown
         eye, squared = lens_of(view.camera)[2], blending.squared(len(rows))
         in_pieces(
             lambda begin, end: influence_kernels.square_basis_rows(
@@ -95,7 +96,7 @@ class ColourFit:
             Change of the coefficients; it is not absorbed yet.
         """
         along = directions.reshape(len(directions), -1)
-        error = float(np.mean([np.mean(look.missing**2) for look in self._looks]))
+        error = ROW_STRIDE * float(np.mean([np.mean(look.missing**2) for look in self._looks]))
         pull = np.repeat(error / (freedom * self._variance + _TINY), 3)
         pull = (along**2 @ pull).astype(np.float32)
         scale = np.repeat(self._squared, 3, axis=1) @ (along**2).T + pull

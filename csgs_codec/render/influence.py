@@ -183,44 +183,48 @@ class BlendingWeights:
 
     @classmethod
     def of(
-        cls,
-        projection: Projection,
-        tiles: TileLists,
-        raster: Raster,
-        stride: int = 1,
-        least: float = 1 / 512,
-    ) -> BlendingWeights:
-        """Weights of every ``stride``-th row of pixels, those above ``least``."""
+        cls, projection: Projection, tiles: TileLists, stride: int = 1, least: float = 1 / 512
+    ) -> tuple[BlendingWeights, Floats]:
+        """Weights of every ``stride``-th row of pixels, those above ``least``.
+
+        Returns
+        -------
+        BlendingWeights
+        ndarray of float32
+            What these rows show, on black, as :meth:`planes`: of all weights.
+        """
         count = tiles.tiles_x * tiles.tiles_y
         workers = min(threads() if len(tiles.ids) > _ENTRIES else 1, count)
-        edges = [count * k // workers for k in range(workers + 1)]
-        held = np.zeros(workers + 1, np.int64)
-        nothing = np.empty(0, np.int32)
+        shares = len(tiles.ids) * np.arange(workers + 1) // workers
+        edges = [0, *np.searchsorted(tiles.offsets, shares[1:-1]).tolist(), count]
+        width, height = projection.width, projection.height
+        planes = np.zeros(3 * height * TILE * tiles.tiles_x, np.float32)
         inputs = (
-            *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, raster.last),
-            *(stride, np.float32(least)),
+            *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, projection.rgb),
+            *(width, height, stride, np.float32(least)),
         )
+        found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]]
+        found = [()] * workers  # type: ignore[list-item]
 
-        def count_piece(begin: int, end: int) -> None:
+        def blend(k: int, room: int, shown: Floats) -> int:
+            ids, places = np.empty(room, np.int32), np.empty(room, np.int32)
+            weights = np.empty(TILE * room, np.uint16)
+            arrays = ids, places, weights, shown
+            held = influence_kernels.weight_tiles(edges[k], edges[k + 1], *inputs, *arrays)
+            found[k] = ids[:held], places[:held], weights[: TILE * held]
+            return int(held)
+
+        def pieces(begin: int, end: int) -> None:
             for k in range(begin, end):
-                held[k + 1] = influence_kernels.weight_tiles(
-                    edges[k], edges[k + 1], *inputs, 0, nothing, nothing, np.empty(0, np.uint16)
-                )
+                room = int(tiles.offsets[edges[k + 1]] - tiles.offsets[edges[k]])
+                held = blend(k, room, planes)
+                if held > room:
+                    blend(k, held, np.zeros_like(planes))
 
-        in_pieces(count_piece, workers)
-        starts = np.cumsum(held)
-        ids, places = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-        weights = np.empty(TILE * starts[-1], np.uint16)
-
-        def fill_piece(begin: int, end: int) -> None:
-            for k in range(begin, end):
-                influence_kernels.weight_tiles(
-                    edges[k], edges[k + 1], *inputs, starts[k], ids, places, weights
-                )
-
-        in_pieces(fill_piece, workers)
-        size = projection.width, projection.height
-        return cls(*size, ids, places, weights, tuple(int(s) for s in starts))
+        in_pieces(pieces, workers)
+        ids, places, weights = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        starts = np.cumsum([0] + [len(piece[0]) for piece in found])
+        return cls(width, height, ids, places, weights, tuple(starts.tolist())), planes
 
     @property
     def entries(self) -> Floats:

@@ -9,18 +9,21 @@ from csgs_codec.render.kernels import (
     MAX_ALPHA,
     ONE,
     OPTIONS,
+    STOP,
     TILE,
     ZERO,
     row_alpha,
     rows_touched,
 )
 from csgs_codec.render.lanes import (
+    from_bits,
     lane_numbers,
     load,
     select,
     some,
     spread,
     store,
+    to_bits,
     total,
 )
 from csgs_codec.render.project_kernels import (
@@ -272,51 +275,76 @@ def _fourth(moments, i, ax, ay, bx, by):
 
 @njit(**OPTIONS)
 def weight_tiles(
-    begin, end, tiles_x, offsets, ids, packed, last, stride, least, at, row_ids, places, weights
+    begin,
+    end,
+    tiles_x,
+    offsets,
+    ids,
+    packed,
+    colours,
+    width,
+    height,
+    stride,
+    least,
+    row_ids,
+    places,
+    weights,
+    planes,
 ):
-    """Blending weights of rows of 16 pixels: returns the index behind the last one written.
+    """Blend every ``stride``-th row of pixels, and write down with which weights.
 
-    Writes from index ``at`` on: the Gaussian, the place of the row (``y * tiles_x + tile``) and the
-    16 weights in units of 1 / WEIGHT_ONE. Rows without a weight of ``least`` are left out. Counts
-    only, if ``places`` is empty.
+    Writes, for rows of 16 pixels, the Gaussian, the place of the row (``y * tiles_x + tile``) and
+    the 16 weights in units of 1 / WEIGHT_ONE; rows without a weight of ``least`` are left out.
+    Returns their number; those that do not fit are only counted. Adds to ``planes`` the picture of
+    ``colours``, shape (n, 3), as three flat planes of padded rows.
     """
-    height, width = last.shape
+    size = planes.shape[0] // 3
     left = np.empty(TILE * TILE, np.float32)
-    latest = np.empty(TILE * TILE, np.int32)
-    counting = places.shape[0] == 0
+    live = np.empty(TILE, np.uint16)
+    at = 0
     for tile in range(begin, end):
         x0, y0 = tile % tiles_x * TILE, tile // tiles_x * TILE
         rows, columns = min(TILE, height - y0), min(TILE, width - x0)
         left[:] = ONE
-        latest[:] = -1
-        deepest = -1
+        live[:] = 0
+        rows_left = 0
         for r in range(rows):
             if (y0 + r) % stride == 0:
-                for lane in range(columns):
-                    latest[r * TILE + lane] = last[y0 + r, x0 + lane]
-                    deepest = max(deepest, latest[r * TILE + lane])
-        centres = lane_numbers() + (np.float32(x0) + np.float32(0.5))
-        top = np.float32(y0) + np.float32(0.5)
-        first = offsets[tile]
-        for place in range(deepest + 1):
-            i = ids[first + place]
+                live[r] = np.uint16((1 << columns) - 1)
+                rows_left += 1
+        centres = lane_numbers() + (np.float32(x0) + HALF)
+        top = np.float32(y0) + HALF
+        for j in range(offsets[tile], offsets[tile + 1]):
+            if rows_left == 0:
+                break
+            i = ids[j]
             dx = packed[i, 0] - centres
             row, row_end = rows_touched(packed, i, top, rows)
             for r in range(row, row_end + 1):
-                if (y0 + r) % stride != 0:
+                if live[r] == 0:
                     continue
                 alpha, _, hit = row_alpha(packed, i, dx, packed[i, 1] - (top + np.float32(r)))
-                hit = hit & (load(latest, r * TILE) >= np.int32(place))
+                hit = hit & from_bits(live[r])
                 if not some(hit):
                     continue
                 before = load(left, r * TILE)
-                store(left, r * TILE, select(hit, before * (ONE - alpha), before))
+                after = before * (ONE - alpha)
+                opaque = hit & (after <= STOP)
+                if some(opaque):
+                    hit = hit & ~opaque
+                    live[r] &= ~to_bits(opaque)
+                    rows_left -= live[r] == 0
+                store(left, r * TILE, select(hit, after, before))
                 weight = select(hit, alpha * before, ZERO)
+                place = (y0 + r) * tiles_x + tile % tiles_x
+                for k in range(3):
+                    pixel = k * size + place * TILE
+                    store(planes, pixel, load(planes, pixel) + weight * colours[i, k])
                 if not some(weight >= least):
                     continue
-                if not counting:
+                if at < row_ids.shape[0]:
                     row_ids[at] = i
-                    places[at] = (y0 + r) * tiles_x + tile % tiles_x
+                    places[at] = place
                     store(weights, at * TILE, weight * WEIGHT_ONE + HALF)
                 at += 1
     return at

@@ -63,8 +63,7 @@ def map_view(
     stride = -(-max(camera.width, camera.height) // resolution)
     projection = rasterise.project(gaussians, camera)
     tiles = rasterise.bin_tiles(projection)
-    raster = rasterise.forward(projection, tiles, np.zeros((gaussians.count, 1), np.float32))
-    blending = BlendingWeights.of(projection, tiles, raster, stride)
+    blending, _ = BlendingWeights.of(projection, tiles, stride)
     y, tile = np.divmod(blending.places, blending.tiles_x)
     x = (tile * TILE)[:, None] + np.arange(TILE, dtype=np.int32)
     weights = blending.entries
