@@ -94,8 +94,8 @@ LEVERS = (
         },
     ),
     Lever("layers (a single one instead)", {"layer_ends": (1.0,)}),
-    Lever("900 steps of training (450)", replaced={"fit.Effort.for_scene": _effort(steps=450)}),
-    Lever("900 steps of training (1800)", replaced={"fit.Effort.for_scene": _effort(steps=1800)}),
+    Lever("800 steps of training (400)", replaced={"fit.Effort.for_scene": _effort(steps=400)}),
+    Lever("800 steps of training (1600)", replaced={"fit.Effort.for_scene": _effort(steps=1600)}),
     Lever("networks of width 32 (16)", replaced={"fit.Effort.for_scene": _effort(width=16)}),
     Lever("networks of width 32 (64)", replaced={"fit.Effort.for_scene": _effort(width=64)}),
 )

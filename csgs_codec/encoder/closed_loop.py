@@ -15,8 +15,8 @@ from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Column, Scene
 from csgs_codec.schema import Group, Role
 
-ITERATIONS = 3
-ITERATIONS_BEYOND_DC = 3
+ITERATIONS = 2
+ITERATIONS_BEYOND_DC = 2
 ITERATIONS_TOGETHER = 5
 FREEDOM = 0.01
 F32 = NDArray[np.float32]

@@ -40,7 +40,7 @@ class Effort:
     """How long to train: ``steps`` of Adam on batches of 2048 rows, hidden layers of ``width``."""
 
     width: int = 32
-    steps: int = 900
+    steps: int = 800
     rate: float = 2e-2
 
     @classmethod

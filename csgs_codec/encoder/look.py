@@ -17,7 +17,7 @@ from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import RenderGaussians
 from csgs_codec.scene import Scene
 
-VIEWS, SIDE = 96, 362
+VIEWS, SIDE = 96, 418
 SMALL_VIEWS, SMALL_SIDE = 24, 256
 _SMALL_SCENE = 20_000
 # Looking takes time in proportion to views and Gaussians: large scenes are looked at less often.

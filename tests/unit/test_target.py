@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from csgs_codec import EncodeOptions, decode, encode
-from csgs_codec.encoder.look import look_at, shrunk
+from csgs_codec.encoder.look import VIEWS, look_at, most_views, shrunk
 from csgs_codec.encoder.target import psnr_of, search, search_size
 from csgs_codec.errors import CameraError, UnsupportedError
 from csgs_codec.render.cameras import Camera
@@ -125,3 +125,10 @@ def test_large_pictures_are_shrunk() -> None:
     assert small.width * small.height <= 1.01 * 512**2
     assert small.intrinsics[0, 2] == pytest.approx(small.width / 2)
     assert shrunk(small, 4096) is small
+
+
+def test_large_scenes_are_looked_at_less_often() -> None:
+    counts = [1, 20_000, 150_000, 300_000, 600_000, 10_000_000]
+    views = [most_views(count) for count in counts]
+    assert views[:3] == [VIEWS] * 3 and views == sorted(views, reverse=True)
+    assert VIEWS > views[3] > views[4] >= views[5] == VIEWS // 2
