@@ -236,9 +236,9 @@ def squared_rows(
         qyy = b * b * xx + np.float32(2) * b * c * xy + c * c * yy
         u2, v2 = fx * inverse, fy * inverse
         uz, vz = -fx * x * inverse * inverse, -fy * y * inverse * inverse
-        out[i, 0] += (
-            qxx * (u2 * u2 + uz * uz) + np.float32(2) * qxy * uz * vz + qyy * (v2 * v2 + vz * vz)
-        ) / np.float32(3)
+        shift = qxx * (u2 * u2 + uz * uz) + np.float32(2) * qxy * uz * vz
+        shift += qyy * (v2 * v2 + vz * vz)
+        out[i, 0] += max(ZERO, shift) / np.float32(3)
         rotation_of(quats, i, rotation)
         half_covariance(view, rotation, scales, i, axes)
         for k in range(3):
@@ -261,16 +261,17 @@ def squared_rows(
 
 @njit(inline="always")
 def _fourth(moments, i, ax, ay, bx, by):
-    """Sum of E (a . d)^2 (b . d)^2."""
+    """Sum of E (a . d)^2 (b . d)^2; rounding of large moments does not make it negative."""
     a0, a1, a2 = ax * ax, np.float32(2) * ax * ay, ay * ay
     b0, b1, b2 = bx * bx, np.float32(2) * bx * by, by * by
-    return (
+    fourth = (
         a0 * b0 * moments[i, 5]
         + (a0 * b1 + a1 * b0) * moments[i, 6]
         + (a0 * b2 + a1 * b1 + a2 * b0) * moments[i, 7]
         + (a1 * b2 + a2 * b1) * moments[i, 8]
         + a2 * b2 * moments[i, 9]
     )
+    return max(ZERO, fourth)
 
 
 @njit(**OPTIONS)

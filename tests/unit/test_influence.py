@@ -102,6 +102,14 @@ def test_squared_derivatives_of_opacity_and_colour() -> None:
         assert found.colour[row] == pytest.approx(numeric, rel=0.02, abs=1e-4)
 
 
+def test_needles_across_the_picture_do_not_make_squares_negative() -> None:
+    needles = scene(400, seed=8)
+    needles = replace(needles, scales=needles.scales * np.float32([12, 0.02, 0.02]))
+    found = influence(needles, camera(), *shoot(needles, camera()))
+    for squared in (found.position, found.log_scale, found.quaternion, found.opacity):
+        assert (squared >= 0).all() and squared.any()
+
+
 def test_skipped_rows_are_made_up_for() -> None:
     gaussians = scene(200)
     shot = shoot(gaussians, camera())
