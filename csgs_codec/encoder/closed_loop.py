@@ -43,7 +43,10 @@ class ClosedLoop:
         self._fit = ColourFit(gaussians, self._views)
         self._sh = gaussians.sh
         change = self._fit.solve(ITERATIONS, self._coefficients(first=0), FREEDOM)
-        return self._changed(geometry, change)
+        fitted = self._changed(geometry, change)
+        if Role.SH not in self._columns:
+            del self._fit
+        return fitted
 
     def fit_beyond_dc(self, scene: Scene, decoded: Mapping[str, Column]) -> Scene:
         """SH for a scene whose DC is now decoded."""
@@ -77,7 +80,9 @@ class ClosedLoop:
         directions[len(dc) :, 1:] = sh.reshape(len(sh), 3, -1).transpose(0, 2, 1)
         free = np.concatenate([np.ones((len(nonzero), len(dc)), np.bool_), nonzero], axis=1)
         change = self._fit.solve(ITERATIONS_TOGETHER, directions, FREEDOM, free)
-        return self._changed(replace(scene, columns={**scene.columns, **decoded}), change)
+        fitted = self._changed(replace(scene, columns={**scene.columns, **decoded}), change)
+        del self._fit  # weights of every view, no longer needed
+        return fitted
 
     def _coefficients(self, first: int) -> F32:
         """Each coefficient that is coded, from one on, as a direction, shape (v, K, 3)."""
