@@ -203,8 +203,7 @@ class BlendingWeights:
             *(tiles.tiles_x, tiles.offsets, tiles.ids, projection.packed, projection.rgb),
             *(width, height, stride, np.float32(least)),
         )
-        found: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]]
-        found = [()] * workers  # type: ignore[list-item]
+        found: dict[int, tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]] = {}
 
         def blend(k: int, room: int, shown: Floats) -> int:
             ids, places = np.empty(room, np.int32), np.empty(room, np.int32)
@@ -222,8 +221,9 @@ class BlendingWeights:
                     blend(k, held, np.zeros_like(planes))
 
         in_pieces(pieces, workers)
-        ids, places, weights = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-        starts = np.cumsum([0] + [len(piece[0]) for piece in found])
+        blended = [found[k] for k in range(workers)]
+        ids, places, weights = (np.concatenate(arrays) for arrays in zip(*blended, strict=True))
+        starts = np.cumsum([0] + [len(piece[0]) for piece in blended])
         return cls(width, height, ids, places, weights, tuple(starts.tolist())), planes
 
     @property
