@@ -71,4 +71,4 @@ def test_what_stands_between_dc_and_sh_is_settled_too(
         assert kinds.index("DC") < kinds.index("SEMANTIC") < kinds.index("SH")
     decoded = decode(data)
     assert set(decoded.columns) == set(scene.columns)
-    assert error(scene, data) > 25
+    assert error(scene, data) > 34
