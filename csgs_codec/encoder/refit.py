@@ -41,7 +41,7 @@ class ColourFit:
     Parameters
     ----------
     gaussians : RenderGaussians
-        Quantised geometry, present colours.
+        Quantised geometry, original colours.
     views : sequence of View
     """
 
@@ -50,6 +50,7 @@ class ColourFit:
         self._means = gaussians.means
         self._squared = np.zeros((self._count, self._width), np.float32)
         self._looks = [self._look(gaussians, view) for view in views]
+        self._moved = np.zeros_like(gaussians.sh)
         self._variance = gaussians.sh.var(axis=0, dtype=np.float64).mean(axis=1)
 
     def _look(self, gaussians: RenderGaussians, view: View) -> _Look:
@@ -86,7 +87,8 @@ class ColourFit:
         directions : ndarray of float32, shape (v, K, 3)
             What of the coefficients each variable changes.
         freedom : float
-            Variance that changes are expected to have, relative to that of the coefficients.
+            Variance that distances from the original colours are expected to have, relative to
+            that of the coefficients.
         free : ndarray of bool, shape (n, v), optional
             Which variables of each Gaussian may change; all by default.
 
@@ -98,13 +100,14 @@ class ColourFit:
         along = directions.reshape(len(directions), -1)
         error = ROW_STRIDE * float(np.mean([np.mean(look.missing**2) for look in self._looks]))
         pull = np.repeat(error / (freedom * self._variance + _TINY), 3)
+        back = (self._moved.reshape(self._count, -1) * pull).astype(np.float32)
         pull = (along**2 @ pull).astype(np.float32)
         scale = np.repeat(self._squared, 3, axis=1) @ (along**2).T + pull
         scale = np.divide(1, scale, where=scale > 0, out=np.zeros_like(scale))
         if free is not None:
             scale *= free
         change = np.zeros_like(scale)
-        residual = self._gradient().reshape(self._count, -1) @ along.T
+        residual = (self._gradient().reshape(self._count, -1) - back) @ along.T
         step = scale * residual
         energy = float((residual * step).sum(dtype=np.float64))
         for _ in range(iterations):
@@ -122,6 +125,7 @@ class ColourFit:
 
     def absorb(self, change: F32) -> None:
         """Take a change of the coefficients, shape (n, K, 3), as given."""
+        self._moved += change
         for look in self._looks:
             look.missing -= look.blending.forward(self._shade(look, change))
 

@@ -182,6 +182,21 @@ def test_colours_are_fitted_along_directions_that_are_free() -> None:
     assert change[:, 2, 0].any() and not change[:, 2, 2].any()
 
 
+def test_colours_that_no_picture_asks_for_are_pulled_to_the_original() -> None:
+    original = scene(200)
+    behind = replace(original, means=original.means.copy())
+    behind.means[:100, 2] = -30.0
+    views = [View(camera(t), shoot(behind, camera(t))[2].image) for t in np.linspace(-1, 1, 4)]
+    fit = ColourFit(behind, views)
+    away = np.zeros_like(original.sh)
+    away[:, 0] = 0.5
+    fit.absorb(away)
+    back = fit.solve(8, coefficients(0), 0.05)
+    assert back[:100, 0] == pytest.approx(-away[:100, 0], abs=0.05)
+    fit.absorb(-away)
+    assert fit.solve(8, coefficients(0), 0.05) == pytest.approx(np.zeros_like(away), abs=1e-3)
+
+
 def test_pictures_and_what_they_say() -> None:
     gaussians = scene(100)
     hidden = replace(gaussians, opacity=np.where(np.arange(100) < 50, gaussians.opacity, 0))
