@@ -27,7 +27,7 @@ def settings(head: Head | None, full: bool) -> Iterator[tuple[str, str, EncodeOp
     for quality in (40.0, 50.0, 60.0, 70.0, 80.0, 81.0, 90.0):
         chosen = replace(common, semantic_quality=quality)
         yield OURS, f"quality {quality:g}", chosen
-    for quality in (50.0, 55.0, 59.0, 60.0, 64.0, 68.0, 75.0) if head is not None else ():
+    for quality in (45.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0) if head is not None else ():
         chosen = replace(common, semantic_quality=quality, semantic_metric=head)
         yield FOR_THE_HEAD, f"quality {quality:g}", chosen
 

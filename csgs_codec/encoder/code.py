@@ -19,6 +19,7 @@ from csgs_codec.container.kinds import LABEL_KINDS, GroupKind
 from csgs_codec.decoder.chunk import Tools, silent_rows
 from csgs_codec.encoder.angular import directions, turn_symbols
 from csgs_codec.encoder.blend import fit_blend
+from csgs_codec.encoder.classes import ClassErrors
 from csgs_codec.encoder.fit import Effort, NetworkFit, static_mlp
 from csgs_codec.encoder.options import Inputs
 from csgs_codec.encoder.quantise import choose_symbols, scale_offsets
@@ -77,6 +78,25 @@ class CodedScene:
                     yield tile, layer
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What errors of a group cost.
+
+    Attributes
+    ----------
+    weights : list of ndarray, one per tile, shape (rows,) or (rows, channels, channels), optional
+        What a squared error of one base step costs the picture, relative to the target.
+    angular : bool
+        Whether values are vectors that are compared by angle; needs weights.
+    class_errors : list of ClassErrors, one per tile, optional
+        What errors do to classes of vectors, instead of the above; needs a constant step.
+    """
+
+    weights: list[NDArray[np.float64]] | None = None
+    angular: bool = False
+    class_errors: list[ClassErrors] | None = None
+
+
 class GroupCoder:
     """Codes a residual group: once, and then again under what its symbols turned out to be.
 
@@ -89,10 +109,7 @@ class GroupCoder:
         What the network may see.
     effort : Effort
     seed : int
-    weights : list of ndarray, one per tile, shape (rows,) or (rows, channels, channels), optional
-        What a squared error of one base step costs the picture, relative to the target.
-    angular : bool
-        Whether values are vectors that are compared by angle; needs weights.
+    costs : Costs
     """
 
     def __init__(
@@ -102,12 +119,11 @@ class GroupCoder:
         inputs: Inputs,
         effort: Effort,
         seed: int,
-        weights: list[NDArray[np.float64]] | None = None,
-        angular: bool = False,
+        costs: Costs = Costs(),
     ) -> None:
         self._scene, self._group = scene, group
         self._inputs, self._effort, self._seed = inputs, effort, seed
-        self._weights, self._angular = weights, angular
+        self._costs = costs
         self._fit: _Fit
 
     def code(self, latents: list[NDArray[np.float64]]) -> None:
@@ -146,7 +162,7 @@ class GroupCoder:
         return found
 
     def _quantise(self, network: GroupNetwork, latents: list[NDArray[np.float64]]) -> None:
-        _quantise(self._scene, self._group, network, latents, self._weights, self._angular)
+        _quantise(self._scene, self._group, network, latents, self._costs)
         self._scene.tools.networks[self._group] = network
 
 
@@ -164,8 +180,7 @@ def _quantise(
     group: int,
     network: GroupNetwork,
     latents: list[NDArray[np.float64]],
-    weights: list[NDArray[np.float64]] | None,
-    angular: bool,
+    costs: Costs,
 ) -> None:
     """Choose the symbols of a group layer by layer, each under what is decoded by then."""
     coding = scene.tools.codings[group]
@@ -177,11 +192,12 @@ def _quantise(
         step = STEP_Q6[classes.astype(np.intp) + LARGEST_CLASS, None] / 64.0
         wanted = latents[tile.index][rows]
         weight = None
-        if weights is not None:
-            per_base_step = weights[tile.index][rows]
+        if costs.weights is not None:
+            per_base_step = costs.weights[tile.index][rows]
             squared = (step[:, 0] ** 2).reshape(-1, *[1] * (per_base_step.ndim - 1))
             weight = per_base_step * squared
-        toward = directions(coding, wanted) if angular else None
+        toward = directions(coding, wanted) if costs.angular else None
+        judged = None if costs.class_errors is None else costs.class_errors[tile.index].at(rows)
         values = tile.values(group)[rows]
         coded = []
         for part in tile.rounds(layer):
@@ -193,7 +209,10 @@ def _quantise(
                 scale_index[silent[part]] = 0
             residual = (wanted[part] - mu_q6 / 64.0) / step[part]
             heavy = None if weight is None else weight[part]
-            k = choose_symbols(residual, scale_index, heavy)
+            if judged is not None:
+                k = judged.at(part).choose(residual, scale_index)
+            else:
+                k = choose_symbols(residual, scale_index, heavy)
             if toward is not None and heavy is not None:
                 k = turn_symbols(k, residual, scale_index, heavy, toward[part])
             values[part] = reconstruct(mu_q6, k, own)

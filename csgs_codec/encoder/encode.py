@@ -21,7 +21,7 @@ from csgs_codec.decoder.scene_decoder import SceneDecoder
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
 from csgs_codec.encoder.closed_loop import ClosedLoop
-from csgs_codec.encoder.code import CodedScene, GroupCoder, code_labels
+from csgs_codec.encoder.code import CodedScene, Costs, GroupCoder, code_labels
 from csgs_codec.encoder.compensation import CompensationLaw
 from csgs_codec.encoder.decoded import decoded_columns, decoded_parts
 from csgs_codec.encoder.exact_pass import exact_names, has_exact_pass, make_exact_pass
@@ -345,8 +345,11 @@ class _Encoder:
             cost = self._appearance.cost(planned.kind, coding.step, error)
         weights = None if cost is None else [cost[r] for r in rows]
         weights = self._bounds.weights(planned.name, weights, rows)
-        seed, angular = self._options.seed + index, planned.angular
-        return GroupCoder(self.coded, index, self._options.inputs, effort, seed, weights, angular)
+        judged = planned.class_errors
+        by_tile = None if judged is None else [judged.at(r) for r in rows]
+        costs = Costs(weights, planned.angular, by_tile)
+        seed = self._options.seed + index
+        return GroupCoder(self.coded, index, self._options.inputs, effort, seed, costs)
 
     def _colours_go_on(self, index: int) -> bool:
         """Whether a group stands between DC and SH, which are settled together."""

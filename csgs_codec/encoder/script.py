@@ -13,6 +13,7 @@ from csgs_codec.container.header import EXACT_PASS_LAYER, GroupDeclaration, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.appearance import Appearance
 from csgs_codec.encoder.bounded import Bounds
+from csgs_codec.encoder.classes import ClassErrors
 from csgs_codec.encoder.innovation import innovations
 from csgs_codec.encoder.meaning import feature_coding, judge, signal_coding
 from csgs_codec.encoder.options import EncodeOptions
@@ -45,6 +46,8 @@ class Planned:
         What a squared error of one base step of semantic features costs each Gaussian.
     angular : bool
         Whether these features are compared by angle.
+    class_errors : ClassErrors, optional
+        What errors of these features do to classes, where a head classifies them.
     """
 
     kind: GroupKind
@@ -56,6 +59,7 @@ class Planned:
     signal: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
     angular: bool = False
+    class_errors: ClassErrors | None = None
 
     @property
     def declaration(self) -> GroupDeclaration:
@@ -205,15 +209,19 @@ class _Planner:
             name, signal = f"{group.name} precision", whole.signal
             kind, precision = GroupKind.SENSITIVITY, signal_coding()
             planned.append(Planned(kind, name, coding=precision, signal=signal))
-        kind, columns = GroupKind.SEMANTIC, group.columns
+        bounded, judged = self._bounds.nearest(group.name), None
+        if meaning.head is not None and not bounded:
+            judged = ClassErrors.of(features, meaning.head, coding, meaning.step, factor)
+            judged = judged.among(heard)
         features_ = Planned(
-            kind,
+            GroupKind.SEMANTIC,
             group.name,
-            columns,
+            group.columns,
             coding,
             silent=silent,
             weights=whole.cost,
-            angular=meaning.angular and not self._bounds.nearest(group.name),
+            angular=meaning.angular and not bounded,
+            class_errors=judged,
         )
         return [*planned, features_]
 
