@@ -30,7 +30,7 @@ from rd_bench.scenes import scene_name
 from rd_bench.subject import Subject
 
 from csgs_codec import EncodeOptions, Inputs, decode, encode
-from csgs_codec.encoder.layer_refinement import Effort as Refining
+from csgs_codec.encoder.layer_refinement import Refining
 
 HERE = Path(__file__).resolve().parent
 NOT_AGAIN = 1e-9

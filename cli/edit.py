@@ -10,6 +10,7 @@ from csgs_codec.cli.common import say
 from csgs_codec.cli.options import (
     allow_empty_option,
     input_file,
+    memory_option,
     output_file,
     quality_option,
     understands_features,
@@ -20,6 +21,7 @@ from csgs_codec.cli.revise import encode_like
 from csgs_codec.errors import UsageError
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
+from csgs_codec.limits import Limits
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.revise import edit
 from csgs_codec.semantics.edit import Edit, parse_edit
@@ -51,6 +53,7 @@ class _Ordered(click.Command):
 @allow_empty_option
 @click.option("--fast", is_flag=True, help="Encode without looking at pictures: faster, larger.")
 @quality_option
+@memory_option
 @writes
 @click.pass_context
 def main(
@@ -62,6 +65,7 @@ def main(
     allow_empty: bool,
     fast: bool,
     quality: float,
+    max_memory: int | None,
     force: bool,
     **given: tuple[Any, ...],
 ) -> None:
@@ -81,7 +85,7 @@ def main(
         raise click.UsageError("give an edit, for instance --remove id=17 (see --help)")
     with without_scipy():
         kernels()
-    scene, chosen, notes = edit(source, edits, head, group)
+    scene, chosen, notes = edit(source, edits, head, group, Limits(memory=max_memory))
     for note in notes:
         say(f"note: {note}")
     for kind, count in zip(kinds, chosen, strict=True):

@@ -11,6 +11,7 @@ from csgs_codec.cli.common import say
 from csgs_codec.cli.options import (
     allow_empty_option,
     input_file,
+    memory_option,
     output_file,
     quality_option,
     understands_features,
@@ -23,6 +24,7 @@ from csgs_codec.errors import UsageError
 from csgs_codec.extract import select
 from csgs_codec.io.atomic import atomic_write, check_target
 from csgs_codec.io.ply import write_ply
+from csgs_codec.limits import Limits
 from csgs_codec.numerics.backend import kernels, without_scipy
 from csgs_codec.semantics import grammar
 from csgs_codec.semantics.select import Named, OfClass, Selection
@@ -64,6 +66,7 @@ OUTPUTS = (".ply", ".npy", ".csgs")
               help="Also take what is at most so far from a selected centre.")  # fmt: skip
 @allow_empty_option
 @quality_option
+@memory_option
 @writes
 def main(
     source: Path,
@@ -87,6 +90,7 @@ def main(
     grow: float | None,
     allow_empty: bool,
     quality: float,
+    max_memory: int | None,
     force: bool,
 ) -> None:
     """Select Gaussians of IN.csgs; several conditions must all hold.
@@ -119,8 +123,9 @@ def main(
         raise click.UsageError("say what to select, for instance --id 17 (see --help)")
     with without_scipy():
         kernels()
+    wanted, limits = Selection(tuple(terms)), Limits(memory=max_memory)
     chosen = select(
-        source, Selection(tuple(terms)), level, head=head, group=group, invert=invert, grow=grow
+        source, wanted, level, head=head, group=group, invert=invert, grow=grow, limits=limits
     )
     for note in chosen.notes:
         say(f"note: {note}")
@@ -131,7 +136,7 @@ def main(
         with atomic_write(target, force) as stream:
             np.save(stream, chosen.mask)
         return
-    scene = decode(source, level, allow_truncated=level is not None)
+    scene = decode(source, level, allow_truncated=level is not None, limits=limits)
     scene = scene.select(np.flatnonzero(chosen.mask))
     data = encode_like(source, scene, quality) if suffix == ".csgs" else None
     with atomic_write(target, force) as stream:

@@ -15,6 +15,7 @@ from csgs_codec.decoder import Source, decode_parsed, load, locate, parse
 from csgs_codec.decoder.parser import Parser
 from csgs_codec.errors import CsgsError
 from csgs_codec.extract import catalogue_of
+from csgs_codec.limits import DEFAULT_LIMITS, Limits
 from csgs_codec.scene import Scene
 from csgs_codec.semantics.edit import Edit
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def edit(
-    source: Source, edits: Sequence[Edit], head: str | None = None, group: str | None = None
+    source: Source,
+    edits: Sequence[Edit],
+    head: str | None = None,
+    group: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Scene, list[int], list[str]]:
     """Decode a file and change it.
 
@@ -34,6 +39,7 @@ def edit(
         Each works on what the one before left.
     head, group : str, optional
         See :func:`csgs_codec.extract.select`.
+    limits : Limits
 
     Returns
     -------
@@ -49,7 +55,7 @@ def edit(
     TruncatedError, CorruptError, LimitError
     """
     try:
-        parser = parse(source)
+        parser = parse(source, limits)
         parser.require_end(len(load(source)))
         catalogue = catalogue_of(parser, head, group)
         for one in edits:

@@ -37,7 +37,7 @@ _TINY = 1e-30
 
 
 @dataclass(frozen=True)
-class Effort:
+class Refining:
     """How thoroughly a level is refined.
 
     Attributes
@@ -60,8 +60,8 @@ class Effort:
     stride: int
 
 
-FIRST_LEVEL = Effort(9, 0.15, 0.8, 3, 2)
-LATER_LEVELS = Effort(4, 0.1, 0.6, 4, 4)
+FIRST_LEVEL = Refining(9, 0.15, 0.8, 3, 2)
+LATER_LEVELS = Refining(4, 0.1, 0.6, 4, 4)
 
 
 class LayerRefinement:
@@ -99,38 +99,40 @@ class LayerRefinement:
         fixed : ndarray of bool, shape (n,)
             Members that lower levels hold already.
         """
-        effort, share = LATER_LEVELS if fixed.any() else FIRST_LEVEL, float(members.mean())
-        effort = replace(effort, turns=min(effort.turns, len(self._views)))
+        refining, share = LATER_LEVELS if fixed.any() else FIRST_LEVEL, float(members.mean())
+        refining = replace(refining, turns=min(refining.turns, len(self._views)))
         if not fixed.any():
             self.law = fit_law(self._base.select(members), share, self._views)
         proposed, members = members, members.copy()
         change = np.full(len(members), np.nan)
         rows = np.arange(len(members))
         made = self.law.at(share)
-        for number in range(effort.rounds):
-            found = self._look(self._shown.by(made, members, rows), members[rows], effort, number)
+        for number in range(refining.rounds):
+            found = self._look(self._shown.by(made, members, rows), members[rows], refining, number)
             known = change[rows]
             mixed = _MEMORY * known + (1 - _MEMORY) * found
             known = np.where(found == 0, known, np.where(np.isnan(known), found, mixed))
             change[rows] = known
-            most = max(1, int(effort.share * effort.decay**number * members.sum()))
+            most = max(1, int(refining.share * refining.decay**number * members.sum()))
             free = ~np.isnan(known) & ~fixed[rows]
             join, leave = _exchange(members[rows], known, free, most, number)
             flipped = rows[np.concatenate((join, leave))]
             members[flipped] ^= True
             change[flipped] = np.nan
-            if number == effort.turns - 1:
+            if number == refining.turns - 1:
                 rows = _promising(members | proposed, change)
         return members
 
-    def _look(self, gaussians: RenderGaussians, members: Rows, effort: Effort, number: int) -> F64:
+    def _look(
+        self, gaussians: RenderGaussians, members: Rows, refining: Refining, number: int
+    ) -> F64:
         """Change of the error, relative to that of each view, over the views of a round."""
         found: list[Flips] = []
-        for place in range(number % effort.turns, len(self._views), effort.turns):
-            view, phase = self._views[place], place + effort.turns * number
+        for place in range(number % refining.turns, len(self._views), refining.turns):
+            view, phase = self._views[place], place + refining.turns * number
             projection = rasterise.project(gaussians, view.camera)
             tiles = rasterise.bin_tiles(projection)
-            found.append(flips(projection, tiles, members, view.picture, effort.stride, phase))
+            found.append(flips(projection, tiles, members, view.picture, refining.stride, phase))
         errors = np.array([one.error for one in found])
         weights = 1 / (errors + _EVEN * errors.mean() + _TINY)
         total = np.zeros(len(members))

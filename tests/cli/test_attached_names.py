@@ -110,7 +110,12 @@ def test_links_where_outputs_go(run: Run, tmp_path: Path, plain: bytes) -> None:
 
 def test_memory_that_a_small_file_may_take(run: Run) -> None:
     Path("in.csgs").write_bytes(many_from_nothing(2, 0))
-    for words in (("csgs-decode", "in.csgs", "back.ply"), ("csgs-info", "--verify", "in.csgs")):
+    for words in (
+        ("csgs-decode", "in.csgs", "back.ply"),
+        ("csgs-info", "--verify", "in.csgs"),
+        ("csgs-select", "in.csgs", "--select", "all", "-o", "all.ply"),
+        ("csgs-edit", "in.csgs", "--keep", "all", "-o", "all.ply"),
+    ):
         refused = run(*words, "--max-memory", "1MB")
         assert refused.exit_code == ExitCode.LIMIT
         assert "more than the limit of 1000000" in refused.stderr
