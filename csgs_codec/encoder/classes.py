@@ -121,6 +121,10 @@ class ClassErrors:
             plain=self.plain[rows],
         )
 
+    def times(self, factor: F64) -> ClassErrors:
+        """The same with errors that cost more, shape (n,)."""
+        return replace(self, urgency=self.urgency * factor[:, None], plain=self.plain * factor)
+
     def choose(self, residual: F64, scale_index: NDArray[np.uint8]) -> I32:
         """Choose the symbols of these Gaussians.
 

@@ -96,6 +96,15 @@ class Costs:
     angular: bool = False
     class_errors: list[ClassErrors] | None = None
 
+    def times(self, factors: list[NDArray[np.float64]]) -> Costs:
+        """The same with errors that cost more, one factor per Gaussian and array per tile."""
+        weights, errors = factors, None
+        if self.weights is not None:
+            weights = [(w.T * f).T for w, f in zip(self.weights, factors, strict=True)]
+        if self.class_errors is not None:
+            errors = [e.times(f) for e, f in zip(self.class_errors, factors, strict=True)]
+        return Costs(weights, self.angular, errors)
+
 
 class GroupCoder:
     """Codes a residual group: once, and then again under what its symbols turned out to be.

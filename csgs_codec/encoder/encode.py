@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from csgs_codec.encoder.options import EncodeOptions
 from csgs_codec.encoder.partition import Partition, make_partition, place_order
 from csgs_codec.encoder.plan import Grid, fine_rule
 from csgs_codec.encoder.prepare import ORDINARY, Prepared, prepare
+from csgs_codec.encoder.propagation import importances
 from csgs_codec.encoder.prune import Pruned, prune
 from csgs_codec.encoder.script import Planned, plan_script
 from csgs_codec.encoder.target import SIZE_TOLERANCE, at_quality, search_psnr, search_size
@@ -49,6 +51,8 @@ from csgs_codec.version import __version__
 
 Progress = Callable[[str, float], None]
 
+# Groups of which much is as foretold, so that errors are inherited.
+_INHERITED = (GroupKind.DC, GroupKind.SEMANTIC)
 _UNIT_SHARE = 0.98
 _PRUNING_SHARE = 0.75
 FIRST_ROUNDS = 5
@@ -348,8 +352,15 @@ class _Encoder:
         judged = planned.class_errors
         by_tile = None if judged is None else [judged.at(r) for r in rows]
         costs = Costs(weights, planned.angular, by_tile)
+        if planned.kind in _INHERITED and self._options.inputs.neighbours:
+            costs = costs.times(self._importances)
         seed = self._options.seed + index
         return GroupCoder(self.coded, index, self._options.inputs, effort, seed, costs)
+
+    @cached_property
+    def _importances(self) -> list[NDArray[np.float64]]:
+        """What errors of Gaussians count, by tile, for all those foretold from them."""
+        return importances(self.coded.tiles, self.coded.tools.header.layers)
 
     def _colours_go_on(self, index: int) -> bool:
         """Whether a group stands between DC and SH, which are settled together."""
