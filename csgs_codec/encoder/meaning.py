@@ -54,6 +54,8 @@ class Meaning:
         Whether features are compared by angle.
     head : Head, optional
         What classifies them.
+    say : ndarray of float64, shape (n,), optional
+        Weight of each Gaussian in the choice of components; the same for all by default.
     """
 
     step: float
@@ -61,6 +63,7 @@ class Meaning:
     metric: F64 | None = None
     angular: bool = False
     head: Head | None = None
+    say: F64 | None = None
 
     @property
     def uneven(self) -> bool:
@@ -113,9 +116,9 @@ def feature_coding(
         Of features from their surroundings, see :mod:`csgs_codec.encoder.innovation`.
     """
     step = meaning.step_at(factor)
-    even = np.ones(len(meaning.octaves))
+    say = np.ones(len(meaning.octaves)) if meaning.say is None else meaning.say
     width = features[0].shape[1]
-    whole = LinearTransform.fit(features, even, width, _BASIS_BITS, meaning.metric)
+    whole = LinearTransform.fit(features, say, width, _BASIS_BITS, meaning.metric)
     transform = without_negligible(whole, step)
     if differences is not None:
         axes = independent_axes(transform.forward(differences + transform.mean), step)
@@ -155,8 +158,14 @@ def judge(features: Blocks, metric: SemanticMetric) -> Meaning:
         ridge = _RIDGE * np.trace(logits) / len(logits)
         margins = np.concatenate([metric.margins(block) for block in features])
         logit_step = _LOGIT_STEP * typical_margin(margins)
-        even, metric_ = np.zeros(len(lengths)), logits + ridge * np.eye(len(logits))
-        return Meaning(logit_step, even, metric_, head=metric)
+        labels = np.concatenate([metric.labels(block) for block in features])
+        return Meaning(
+            logit_step,
+            np.zeros(len(lengths)),
+            logits + ridge * np.eye(len(logits)),
+            head=metric,
+            say=1.0 / np.bincount(labels)[labels],
+        )
     return Meaning(step, _octaves(lengths), angular=True)
 
 

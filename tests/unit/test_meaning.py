@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,6 +117,22 @@ def test_components_that_do_not_matter_are_not_coded() -> None:
     features = rng.normal(0, 1, (500, 2)) @ rng.normal(0, 1, (2, 40))
     meaning = judge([features], "cosine")
     assert feature_coding([features], meaning, 1.0, False).channels == 2
+
+
+def test_a_class_of_few_gaussians_keeps_its_component() -> None:
+    rng = np.random.default_rng(5)
+    label = np.repeat([0, 1, 2], [1500, 1490, 10])
+    centres = 3.0 * np.eye(WIDTH)[:3]
+    features = centres[label] + rng.normal(0, 0.05, (3000, WIDTH))
+    head = Head(centres, np.zeros(3))
+    meaning = judge([features], head)
+    transform = feature_coding([features], meaning, 4.0, False).transform
+    assert transform is not None
+    kept = transform.inverse(transform.forward(centres))
+    assert (head.labels(kept) == [0, 1, 2]).all()
+    blind = feature_coding([features], replace(meaning, say=None), 4.0, False).transform
+    assert blind is not None
+    assert blind.components < transform.components, "few of many do not matter to energy"
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
