@@ -51,7 +51,7 @@ def error(scene: Scene, data: bytes) -> float:
 
 
 def test_dc_makes_up_for_errors_of_sh(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, options = shiny(), EncodeOptions(quality=40)
+    scene, options = shiny(), EncodeOptions(quality=50)
     together = encode(scene, options).data
     monkeypatch.setattr(_Encoder, "_colours_go_on", lambda self, index: False)
     one_by_one = encode(scene, options).data
