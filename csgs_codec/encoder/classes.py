@@ -9,15 +9,14 @@ its direction, because renderers blend features before anyone classifies them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.transform import Blocks
+from csgs_codec.encoder.class_kernels import choose_rows
 from csgs_codec.encoder.quantise import LAMBDA, symbol_bits
-from csgs_codec.errors import UnsupportedError
 from csgs_codec.render.rasterise import in_pieces
 from csgs_codec.semantics.heads import Head
 
@@ -78,14 +77,7 @@ class ClassErrors:
             Of quality 75.
         factor : float
             By how much coarser the quality is.
-
-        Raises
-        ------
-        UnsupportedError
-            numba is not installed.
         """
-        if find_spec("numba") is None:
-            raise UnsupportedError("features for a head need numba")
         assert coding.transform is not None
         own, near, reach = _rivals(features, head)
         typical = typical_margin(reach[:, 0])
@@ -139,8 +131,6 @@ class ClassErrors:
         ndarray of int32, shape (n, components)
             0 where the scale index is 0.
         """
-        from csgs_codec.encoder.class_kernels import choose_rows
-
         chosen = np.zeros(residual.shape, np.int32)
         costs = (self.logits, self.own, self.near, self.reach, self.urgency, self.plain)
         in_pieces(

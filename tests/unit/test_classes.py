@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 
 from csgs_codec.attributes.coding import GroupCoding
 from csgs_codec.attributes.transform import LinearTransform
 from csgs_codec.container.kinds import GroupKind
-from csgs_codec.encoder import classes
 from csgs_codec.encoder.classes import ClassErrors, typical_margin
 from csgs_codec.encoder.quantise import symbol_bits
-from csgs_codec.errors import UnsupportedError
 from csgs_codec.semantics.heads import Head
 
 WIDTH, STEP = 3, 0.5
@@ -99,9 +96,3 @@ def test_margins_of_heads_that_tell_nothing_apart() -> None:
     judged = ClassErrors.of([features[:11], features[11:]], alike, coding(features), STEP, 1.0)
     assert np.isfinite(judged.urgency).all()
     assert typical_margin(np.zeros(3)) == 1.0 and typical_margin(np.array([0.0, 2.0])) == 2.0
-
-
-def test_numba_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classes, "find_spec", lambda name: None)
-    with pytest.raises(UnsupportedError, match="numba"):
-        some()
