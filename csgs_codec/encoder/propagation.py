@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from csgs_codec.hyperprior.blend import NeighbourBlend
 from csgs_codec.hyperprior.neighbours import MISSING
 from csgs_codec.hyperprior.tile import Tile
 
 F64 = NDArray[np.float64]
 
 PASSED_ON = 0.6
+_DECAY = 16  # by the squared distance
 
 
 def importances(tiles: Sequence[Tile], layers: int) -> list[F64]:
@@ -42,14 +44,13 @@ def importances(tiles: Sequence[Tile], layers: int) -> list[F64]:
 def _importance(tile: Tile, layers: int) -> F64:
     """1, and what the later ones pass on: those of the nearest neighbours get the most."""
     importance = np.ones(len(tile.keys))
+    blend = NeighbourBlend(_DECAY, np.zeros(0, np.uint8))
     for layer in reversed(range(layers)):
         own, near = importance[tile.rows(layer)], tile.neighbours(layer)
         for part in reversed(tile.rounds(layer)):
-            row, distance = near.row[part], near.distance[part].astype(np.float64)
-            known = row != MISSING
-            share = np.where(known, np.exp2(-distance / 4.0), 0.0)
-            total = share.sum(axis=1)
-            passed = PASSED_ON * own[part] / np.where(total > 0, total, 1.0)
-            amount = (share * passed[:, None])[known]
-            importance += np.bincount(row[known], amount, minlength=len(importance))
+            found = near.part(part)
+            share = blend.weights(found) / 256.0
+            passed = PASSED_ON * own[part][:, None] * share
+            known = found.row != MISSING
+            importance += np.bincount(found.row[known], passed[known], minlength=len(importance))
     return importance

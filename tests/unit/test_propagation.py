@@ -13,8 +13,6 @@ from csgs_codec.encoder.propagation import PASSED_ON, importances
 from csgs_codec.hyperprior.neighbours import MISSING, MISSING_DISTANCE, Neighbours, round_slices
 from csgs_codec.metrics.features import compare_features
 
-NOBODY = (MISSING, MISSING_DISTANCE)
-
 
 class Chain:
     """A tile of three Gaussians in one layer of two rounds: 0 and 2 first, then 1."""
@@ -37,8 +35,8 @@ def test_what_is_foretold_passes_its_weight_on_to_the_nearest() -> None:
     (found,) = importances([Chain()], 1)  # type: ignore[list-item]
     assert np.log(found).mean() == pytest.approx(0)
     relative = found / found[1]
-    assert relative[0] == pytest.approx(1 + PASSED_ON * 2 / 3), "distance 1"
-    assert relative[2] == pytest.approx(1 + PASSED_ON / 3), "squared distance 2"
+    assert relative[0] == pytest.approx(1 + PASSED_ON * 2 / 3, abs=2e-3)
+    assert relative[2] == pytest.approx(1 + PASSED_ON / 3, abs=2e-3), "twice the squared distance"
 
 
 def test_weights_are_passed_on_and_on() -> None:
