@@ -229,7 +229,7 @@ class _Encoder:
 
     def _choose_layers(self, by_place: NDArray[np.int64]) -> NDArray[np.int64]:
         ends = self._options.layer_ends
-        ends = ends or (LAYER_ENDS if self._script.later else MORE_LAYER_ENDS)
+        ends = ends or (LAYER_ENDS if self._script.early or self._script.late else MORE_LAYER_ENDS)
         seen = self._appearance.sensitivity
         effect = None if seen is None else seen.by_kind[GroupKind.DC]
         groups = self._prepared.groups

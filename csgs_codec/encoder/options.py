@@ -50,7 +50,8 @@ class EncodeOptions:
     order : {'any', 'keep'}
         Whether the original row order is stored.
     priority : {'rgb', 'semantic'}
-        What comes first once all Gaussians have their geometry and base colour.
+        What comes first once all Gaussians but those of the last layer have their geometry and
+        base colour.
     inputs : Inputs
         Inputs of the hyperprior.
     seed : int

@@ -74,34 +74,38 @@ class Planned:
 class Script:
     """Groups in coding order, and where levels end.
 
+    The last layer, whose Gaussians matter least, waits until the layers before it have their
+    ``early`` groups as well.
+
     Attributes
     ----------
     groups : list of Planned
-        First ``base`` groups, sent layer by layer, a level each; then ``later`` runs of groups,
-        sent for all layers, a level each.
-    base : int
-    later : list of int
+        ``base`` groups, then ``early`` and ``late`` ones.
+    base, early, late : int
     """
 
     groups: list[Planned]
     base: int
-    later: list[int]
+    early: int
+    late: int
 
     def passes(self, layers: int, exact: bool) -> tuple[list[Pass], list[int]]:
         """Passes, and after how many of them each level ends."""
-        first = tuple(range(self.base))
-        passes = [Pass(layer, first) for layer in range(layers)] if first else []
-        ends = list(range(1, len(passes) + 1))
-        begin = self.base
-        for width in self.later:
-            groups = tuple(range(begin, begin + width))
-            passes += [Pass(layer, groups) for layer in range(layers)]
-            ends.append(len(passes))
-            begin += width
+        middle, end = self.base + self.early, self.base + self.early + self.late
+        base, early, late = range(self.base), range(self.base, middle), range(middle, end)
+        waits = layers > 1 and self.early > 0
+        first = layers - 1 if waits else layers
+        levels = [[Pass(layer, tuple(base))] for layer in range(first) if base]
+        if early:
+            levels.append([Pass(layer, tuple(early)) for layer in range(first)])
+        if waits:
+            levels.append([Pass(first, (*base, *early))])
+        if late:
+            levels.append([Pass(layer, tuple(late)) for layer in range(layers)])
         if exact:
-            passes.append(Pass(EXACT_PASS_LAYER, ()))
-            ends.append(len(passes))
-        return passes, ends
+            levels.append([Pass(EXACT_PASS_LAYER, ())])
+        ends = np.cumsum([len(level) for level in levels]).tolist()
+        return [one for level in levels for one in level], ends
 
 
 def plan_script(
@@ -115,7 +119,7 @@ def plan_script(
         There are more groups, or a group has more columns, than the format can hold.
     """
     if not prepared.scene.count:
-        return Script([], 0, [])
+        return Script([], 0, 0, 0)
     planner = _Planner(prepared.scene, appearance, options, bounds)
 
     def groups(role: Role) -> list[Group]:
@@ -130,11 +134,13 @@ def plan_script(
     plan += planner.residual([*groups(Role.ROTATION), *groups(Role.DC), *groups(Role.FEATURE)])
     colour = planner.residual(groups(Role.SH))
     meaning = planner.labels(groups(Role.ID)) + planner.semantic(groups(Role.SEMANTIC))
-    later = [colour, meaning] if options.priority == "rgb" else [meaning, colour]
-    everything = plan + later[0] + later[1]
+    early, late = colour, meaning
+    if options.priority == "semantic" and meaning:
+        early, late = meaning, colour
+    everything = plan + early + late
     if len(everything) > MAX_GROUPS:
         raise PlyError(f"{len(everything)} property groups; the format holds {MAX_GROUPS}")
-    return Script(everything, len(plan), [len(part) for part in later if part])
+    return Script(everything, len(plan), len(early), len(late))
 
 
 class _Planner:
