@@ -27,12 +27,11 @@ from csgs_codec import EncodeOptions, decode, encode, probe
 
 HERE = Path(__file__).resolve().parent
 SINGLE = (1.0,)
-QUALITY, QUALITIES = 75.0, (1.0, 15.0, 30.0, 45.0, 60.0)
+QUALITIES, SINGLES = (75.0, 60.0), (1.0, 15.0, 45.0)
 LIMIT = """
-What limits the level that has all Gaussians but no SH is view-dependent colour: nearly all of its
-error is there without any quantisation. Its geometry and base colours have the precision of the
-whole file all the same, where a single-layer file of its PSNR has coarse ones. Levels before it
-gain on single-layer files because they leave Gaussians out instead.
+A level has the precision of the whole file; a single-layer file of its PSNR is coarse where that
+does no harm. This is what levels close to the end of a fine file cost, and those of a coarser file
+cost less. Early levels gain on single-layer files because they leave Gaussians out instead.
 """
 
 
@@ -43,48 +42,57 @@ def made(subject: Subject, quality: float, layer_ends: tuple[float, ...] | None)
     return encode(subject.scene, options).data
 
 
-def measure(subject: Subject, qualities: tuple[float, ...], quality: float) -> str:
+def measure(subject: Subject, singles: tuple[float, ...], qualities: tuple[float, ...]) -> str:
     """Measure a scene and return its section."""
+    alone = {q: made(subject, q, SINGLE) for q in sorted({*singles, *qualities})}
+    curve = [(len(data), subject.psnr(decode(data))) for data in alone.values()]
+    lowest = min(psnr for _, psnr in curve)
+    ceiling = subject.psnr(with_bands(subject.scene, 0))
+    text = (
+        f"\n## {subject.name}\n\nThe coarsest single-layer file (quality {min(alone):g}) has "
+        f"{lowest:.2f} dB. The original without SH beyond DC has {ceiling:.2f} dB.\n"
+    )
+    for quality in qualities:
+        text += _levels(subject, quality, len(alone[quality]), curve)
+    return text
+
+
+def _levels(subject: Subject, quality: float, single: int, curve: list[tuple[int, float]]) -> str:
     progressive = made(subject, quality, None)
-    singles = {q: made(subject, q, SINGLE) for q in sorted({*qualities, quality})}
-    curve = [(len(data), subject.psnr(decode(data))) for data in singles.values()]
-    whole, single = len(progressive), len(singles[quality])
+    whole = len(progressive)
     rows = []
     for number, level in enumerate(probe(progressive).levels, 1):
         psnr = subject.psnr(decode(progressive, level=number))
-        same = bytes_at(curve, psnr)
+        same = bytes_at(curve, psnr) if level.end < whole else None
         matched = [f"{same:,.0f}", f"{level.end / same:.2f}"] if same else ["", ""]
         facts = [f"{level.gaussians:,}", f"{level.end:,}", f"{level.end / whole:.3f}"]
         rows.append([str(number), *facts, f"{psnr:.2f}", *matched])
     head = ["level", "Gaussians", "bytes", "share", "PSNR", "single layer at that PSNR", "ratio"]
-    lowest = min(psnr for _, psnr in curve)
-    ceiling = subject.psnr(with_bands(subject.scene, 0))
     return (
-        f"\n## {subject.name}\n\nQuality {quality:g}: progressive {whole:,} bytes, single layer "
-        f"{single:,} bytes: {100 * (whole / single - 1):+.2f} %. The coarsest single-layer file "
-        f"(quality {min(singles):g}) has {lowest:.2f} dB. The original without SH beyond DC has "
-        f"{ceiling:.2f} dB.\n\n{table(head, rows)}\n"
+        f"\nQuality {quality:g}: progressive {whole:,} bytes, single layer {single:,} bytes: "
+        f"{100 * (whole / single - 1):+.2f} %.\n\n{table(head, rows)}\n"
     )
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True,
                 type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
-@click.option("--quality", default=QUALITY, show_default=True)
-@click.option("--single", "qualities", multiple=True, type=float,
-              default=QUALITIES, show_default=True)  # fmt: skip
-def main(files: tuple[Path, ...], quality: float, qualities: tuple[float, ...]) -> None:
+@click.option("--quality", "qualities", multiple=True, type=float,
+              default=QUALITIES, show_default=True, help="Of progressive files.")  # fmt: skip
+@click.option("--single", "singles", multiple=True, type=float,
+              default=SINGLES, show_default=True, help="Of single-layer files.")  # fmt: skip
+def main(files: tuple[Path, ...], qualities: tuple[float, ...], singles: tuple[float, ...]) -> None:
     """Measure pairs of SCENE.ply and CAMERAS.json."""
     text = "# Progression\n\nSee `progression.py` for what is measured; the command is\n\n"
     pairs = list(zip(files[::2], files[1::2], strict=True))
     words = [f"{Path(*p.parts[-2:])} {Path(*c.parts[-2:])}" for p, c in pairs]
-    words += [f"--quality {quality:g}"] if quality != QUALITY else []
-    words += [f"--single {q:g}" for q in qualities] if qualities != QUALITIES else []
+    words += [f"--quality {q:g}" for q in qualities] if qualities != QUALITIES else []
+    words += [f"--single {q:g}" for q in singles] if singles != SINGLES else []
     text += f"    python benchmarks/progression.py {' '.join(words)}\n\n"
     text += f"csgs_codec {state_of_sources()}.\n{LIMIT}"
     for path, cameras in pairs:
         with TemporaryDirectory() as folder:
-            text += measure(Subject(path, cameras, Path(folder)), qualities, quality)
+            text += measure(Subject(path, cameras, Path(folder)), singles, qualities)
         (HERE / "PROGRESSION.md").write_text(text)
 
 
