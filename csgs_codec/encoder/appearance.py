@@ -60,9 +60,12 @@ _FUDGE = {
 }
 # What an error of colours costs, as colours are fitted once more when they are all chosen.
 _UNMENDED = 0.575
+# Wanted mean squared error of pictures at quality 75.
+ERROR_AT_75 = 10.0**-4.4
 _COORDINATES = 18.0
 _FINER, _UNSEEN, _COARSER = 4.0, 4.0, 1.0
 _LEAST_COUNT = 10_000
+_COARSEST = 2.5
 _TINY = 1e-300
 
 
@@ -104,6 +107,7 @@ class Appearance:
                 for kind, source in _MEASURED_AS.items()
                 if sensitivity.by_kind[source].any()
             }
+            self._come_closer()
             self.features[:, 4:] = self._signalled()
             self._turns = None
             if Role.ROTATION in columns:
@@ -123,6 +127,15 @@ class Appearance:
         typical = known @ _regress(known, octaves)
         coarsest = np.minimum(typical, middle) + _COARSER
         return np.minimum(octaves, coarsest)
+
+    def _come_closer(self) -> None:
+        """Ask for finer steps all over if pictures from too far away find colours unimportant."""
+        if GroupKind.DC in self._octaves:
+            step = self.base_step(GroupKind.DC, ERROR_AT_75)
+            assert step is not None
+            beyond = np.log2(step / (_COARSEST * PROXY_STEPS[GroupKind.DC]))
+            for octaves in self._octaves.values():
+                octaves -= max(0.0, float(beyond))
 
     def _signalled(self) -> F64:
         """The two features that the file carries, shape (n, 2)."""

@@ -25,7 +25,7 @@ _ALL_VIEWS_UP_TO = 150_000
 _LEAST_VIEWS = 48
 _LEAST_SEEN = 0.02
 _FINEST = 0.05
-# Fitting colours takes about 50 bytes for each picture and Gaussian.
+# Fitting colours takes about 50 bytes for each picture and Gaussian that it shows.
 _FITTED_GAUSSIANS = 24_000_000
 _LEAST_PICTURES = 6
 
@@ -81,8 +81,8 @@ def look_at(
         if options.cameras is not None:
             raise
         return Look(notes=[f"steps are estimated without pictures: {error.message}"])
-    pictures = max(_LEAST_PICTURES, _FITTED_GAUSSIANS // gaussians.count)
-    views, sensitivity, seen = take_pictures(gaussians, cameras, pictures, tell)
+    fitted = max(_LEAST_PICTURES * gaussians.count, _FITTED_GAUSSIANS)
+    views, sensitivity, seen = take_pictures(gaussians, cameras, fitted, tell)
     if seen < _LEAST_SEEN:
         if options.cameras is not None:
             raise CameraError(f"the cameras see {100 * seen:.1f} % of the Gaussians")

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from csgs_codec.container.objects import ObjectTable
+from csgs_codec.encoder.appearance import ERROR_AT_75
 from csgs_codec.encoder.bounds import check_max_error
 from csgs_codec.encoder.meaning import SemanticMetric
 from csgs_codec.encoder.plan import Fineness
@@ -16,7 +17,6 @@ from csgs_codec.limits import MAX_LAYERS
 from csgs_codec.render.cameras import Camera
 
 LOSSLESS_QUALITY = 50.0
-_ERROR_AT_75 = 10.0**-4.4
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class EncodeOptions:
     @property
     def fineness(self) -> Fineness:
         """Steps that the quality asks for."""
-        return Fineness(self.step_factor, _ERROR_AT_75 * self.step_factor**2)
+        return Fineness(self.step_factor, ERROR_AT_75 * self.step_factor**2)
 
 
 def _check_layers(ends: tuple[float, ...]) -> None:

@@ -33,7 +33,7 @@ class View:
 def take_pictures(
     gaussians: RenderGaussians,
     cameras: Sequence[Camera],
-    pictures: int,
+    fitted: int,
     tell: Callable[[float], None] = lambda share: None,
 ) -> tuple[list[View], Sensitivity, float]:
     """Render the original and measure what errors would do.
@@ -42,8 +42,8 @@ def take_pictures(
     ----------
     gaussians : RenderGaussians
     cameras : sequence of Camera
-    pictures : int
-        Of how many cameras, evenly picked, the pictures are kept.
+    fitted : int
+        How many Gaussians all pictures that are kept may show, each counted in every picture.
     tell : callable
         Called with the share done.
 
@@ -55,12 +55,11 @@ def take_pictures(
     seen : float
         Share of the Gaussians that change any picture.
     """
-    kept = set(np.linspace(0, len(cameras) - 1, min(pictures, len(cameras))).astype(int).tolist())
     count, width = gaussians.count, gaussians.sh.shape[1]
     sums = {kind: np.zeros(count) for kind in _MEASURED}
     turns = np.zeros((count, 3))
     seen = np.zeros((width, width))
-    views = []
+    views, shown = [], 0
     for number, camera in enumerate(cameras):
         projection = rasterise.project(gaussians, camera)
         tiles = rasterise.bin_tiles(projection)
@@ -80,8 +79,9 @@ def take_pictures(
         there = np.flatnonzero(found.colour)
         basis = directions(gaussians.means[there], camera, width)
         seen += (basis * found.colour[there, None]).T @ basis
-        if number in kept:
+        if shown + len(there) <= fitted * (number + 1) / len(cameras):
             views.append(View(camera, raster.image))
+            shown += len(there)
         tell((number + 1) / len(cameras))
     seen_at_all = float((sums[GroupKind.DC] > 0).mean())
     sums = {kind: np.nan_to_num(values, posinf=0.0) for kind, values in sums.items()}

@@ -17,15 +17,20 @@ from numpy.typing import NDArray
 from csgs_codec.errors import CameraError
 from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import Floats, RenderGaussians
+from csgs_codec.render.places import Solid, weighted_quantiles
 
 Vector = NDArray[np.float64]
-_CANDIDATES = 200
+_CANDIDATES, _CANDIDATES_OF_PLACE = 200, 80
 _DRAWN = 16_000
 _WIDTH, _HEIGHT = 64, 48
 _FIELD_OF_VIEW = math.radians(60)
 _DISTANCES = (1.6, 2.4, 3.0, 3.6, 4.3)
 _ELEVATION = (8.0, 70.0)
 _FAR, _FILLED, _OBSTRUCTED = 3.4, 0.85, 0.3
+# Pixels across a typical Gaussian: below, a scene is looked at place by place, from nearer.
+_RESOLVED, _WANTED = 0.7, 1.0
+_MOST_PLACES, _LEAST_VIEWS, _VIEWS_OF_PLACE = 16, 96, 10
+_SURROUNDINGS, _DRAWN_NEAR = 3.0, 60_000
 _ALIGNED = math.cos(math.radians(10))
 _DEFAULT_UP = np.array([0.0, -1.0, 0.0])
 
@@ -51,10 +56,32 @@ class _Candidate:
     obstruction: float
 
 
+@dataclass(frozen=True)
+class _Stand:
+    """Views around one focus, the best first."""
+
+    focus: _Focus
+    up: Vector
+    candidates: list[_Candidate]
+
+    def cameras(self, width: int, height: int) -> list[Camera]:
+        """Cameras that take them."""
+        focal = max(width, height) / 2 / math.tan(_FIELD_OF_VIEW / 2)
+        intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+        views = [
+            look_at(self.focus.point + c.distance * c.direction, self.focus.point, self.up)
+            for c in self.candidates
+        ]
+        return [Camera("", width, height, intrinsics, view) for view in views]
+
+
 def place_cameras(
     gaussians: RenderGaussians, count: int = 24, width: int = 512, height: int = 512
 ) -> list[Camera]:
     """Choose views of a scene without any camera information; deterministic.
+
+    A scene of which one cannot see the details from around a single place is looked at place by
+    place, with ten views for each or 96 in all, whichever is more.
 
     Parameters
     ----------
@@ -66,36 +93,69 @@ def place_cameras(
     Returns
     -------
     list of Camera
-        The best first.
+        The best of a place first.
 
     Raises
     ------
     CameraError
         The scene shows nothing.
     """
+    solid = Solid.of(gaussians)
+    if not len(solid.rows):
+        raise CameraError("no cameras were given and the scene shows nothing to look at")
+    whole = _look_around(gaussians, solid, count, _CANDIDATES)
+    cameras = whole.cameras(width, height)[:count]
+    if solid.pixels(cameras) < _RESOLVED:
+        width_of_place = solid.typical_size * cameras[0].intrinsics[0, 0] / _WANTED
+        places = solid.places(width_of_place, _MOST_PLACES)
+        stands = _look_at_places(gaussians, places, count)
+    else:
+        stands = [_unobstructed(gaussians, whole, count)]
+    cameras = [camera for stand in stands for camera in stand.cameras(width, height)]
+    return [replace(camera, name=f"auto_{n:03d}") for n, camera in enumerate(cameras)]
+
+
+def _look_at_places(
+    gaussians: RenderGaussians, places: list[NDArray[np.int64]], count: int
+) -> list[_Stand]:
+    """Views of places, given as rows, at least ``count`` in all."""
+    count = max(count, _LEAST_VIEWS, _VIEWS_OF_PLACE * len(places))
+    shares = [len(share) for share in np.array_split(np.arange(count), len(places))]
+    stands = []
+    for rows, share in zip(places, shares, strict=True):
+        near = gaussians.select(_surroundings(gaussians, rows))
+        near = _thin_out(near, _DRAWN_NEAR, np.random.default_rng(0))
+        place = Solid.of(gaussians.select(rows))
+        stand = _look_around(near, place, share, _CANDIDATES_OF_PLACE)
+        stands.append(_unobstructed(near, stand, share))
+    return stands
+
+
+def _surroundings(gaussians: RenderGaussians, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of a place and of what may stand between it and a camera."""
+    points = gaussians.means[rows].astype(np.float64)
+    centre = np.median(points, axis=0)
+    reach = _SURROUNDINGS * np.quantile(np.linalg.norm(points - centre, axis=1), 0.8)
+    return np.flatnonzero(np.linalg.norm(gaussians.means - centre, axis=1) <= reach)
+
+
+def _look_around(gaussians: RenderGaussians, solid: Solid, count: int, tries: int) -> _Stand:
+    """More than ``count`` views of one place, ``solid``, where ``gaussians`` can be seen."""
     random = np.random.default_rng(0)
-    focus = _find_focus(gaussians)
-    drawn = _thin_out(gaussians, random)
-    directions = _sphere(max(_CANDIDATES, 4 * count))
+    focus = _find_focus(solid)
+    drawn = _thin_out(gaussians, _DRAWN, random)
+    directions = _sphere(max(tries, 4 * count))
     distances = focus.quarter * np.resize(_DISTANCES, len(directions))
     distances *= random.uniform(0.85, 1.15, len(directions))
     candidates = _score_all(drawn, focus, directions, distances)
     far = [c.coverage for c in candidates if c.distance > _FAR * focus.quarter]
     is_open = bool(np.quantile(far, 0.75) > _FILLED)
     if not is_open:
-        focus, whole = _whole_object(gaussians, focus)
+        focus, whole = _whole_object(solid, focus)
         candidates = _score_all(drawn, focus, directions, np.maximum(distances, whole))
     up, scores = _up_and_scores(candidates, focus, is_open)
-    focal = max(width, height) / 2 / math.tan(_FIELD_OF_VIEW / 2)
-    intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
     chosen = _spread_out(candidates, scores, count + max(4, count // 2))
-    best = [candidates[k] for k in chosen]
-    cameras = []
-    for number, candidate in enumerate(_unobstructed(gaussians, focus, best, count)):
-        eye = focus.point + candidate.distance * candidate.direction
-        view = look_at(eye, focus.point, up)
-        cameras.append(Camera(f"auto_{number:03d}", width, height, intrinsics, view))
-    return cameras
+    return _Stand(focus, up, [candidates[k] for k in chosen])
 
 
 def look_at(eye: Vector, target: Vector, up: Vector) -> NDArray[np.float64]:
@@ -111,60 +171,43 @@ def look_at(eye: Vector, target: Vector, up: Vector) -> NDArray[np.float64]:
     return view
 
 
-def _sizes(gaussians: RenderGaussians) -> Vector:
-    """Side of a square as large as the largest cross section, shape (n,)."""
-    ordered = np.sort(gaussians.scales, axis=1).astype(np.float64)
-    return np.sqrt(ordered[:, 1] * ordered[:, 2])
-
-
-def _quantiles(values: Vector, weights: Vector, wanted: list[float]) -> Vector:
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return np.interp(np.array(wanted) * total[-1], total, values[order])
-
-
-def _find_focus(gaussians: RenderGaussians) -> _Focus:
-    opacity, size = gaussians.opacity.astype(np.float64), _sizes(gaussians)
-    solid = (opacity > 0.1) & (size > 0)
-    if not solid.any():
-        raise CameraError("no cameras were given and the scene shows nothing to look at")
-    points, opacity, size = gaussians.means[solid].astype(np.float64), opacity[solid], size[solid]
-    low, high = _quantiles(size, opacity, [0.05, 0.95])
-    weight = opacity / np.clip(size, low, high)
+def _find_focus(solid: Solid) -> _Focus:
+    points, weight = solid.points, solid.weights
 
     def middle(weights: Vector) -> Vector:
-        return np.array([_quantiles(points[:, k], weights, [0.5])[0] for k in range(3)])
+        return np.array([weighted_quantiles(points[:, k], weights, [0.5])[0] for k in range(3)])
 
     point = middle(weight)
     for _ in range(3):
         distance = np.linalg.norm(points - point, axis=1)
-        half = _quantiles(distance, weight, [0.5])[0]
+        half = weighted_quantiles(distance, weight, [0.5])[0]
         point = middle(weight * (distance <= 2 * half))
     distance = np.linalg.norm(points - point, axis=1)
-    quarter, most = _quantiles(distance, weight, [0.25, 0.8])
+    quarter, most = weighted_quantiles(distance, weight, [0.25, 0.8])
     near = distance <= min(1.5 * most, 4 * quarter)
     offsets = (points[near] - point) * np.sqrt(weight[near] / weight[near].sum())[:, None]
     axes = np.linalg.eigh(offsets.T @ offsets)[1].T
-    smallest = float(np.median(size))
+    smallest = float(np.median(solid.sizes))
     return _Focus(point, max(float(quarter), smallest), axes)
 
 
-def _whole_object(gaussians: RenderGaussians, focus: _Focus) -> tuple[_Focus, float]:
+def _whole_object(solid: Solid, focus: _Focus) -> tuple[_Focus, float]:
     """Focus in the middle of an object, and the distance from which it fits into the picture."""
-    solid = gaussians.opacity > 0.1
-    points = gaussians.means[solid].astype(np.float64)
+    points = solid.points
     low, high = np.quantile(points, [0.01, 0.99], axis=0)
     point = (low + high) / 2
     radius = float(np.quantile(np.linalg.norm(points - point, axis=1), 0.98))
     return replace(focus, point=point), radius / math.sin(_FIELD_OF_VIEW / 2)
 
 
-def _thin_out(gaussians: RenderGaussians, random: np.random.Generator) -> RenderGaussians:
-    """Some of the Gaussians, enlarged so that they cover as much, without higher harmonics."""
+def _thin_out(
+    gaussians: RenderGaussians, most: int, random: np.random.Generator
+) -> RenderGaussians:
+    """At most so many Gaussians, enlarged so that they cover as much, without SH bands."""
     rows = np.flatnonzero(gaussians.opacity > 0.02)
-    if len(rows) > _DRAWN:
-        factor = math.sqrt(len(rows) / _DRAWN)
-        rows = np.sort(random.choice(rows, _DRAWN, replace=False))
+    if len(rows) > most:
+        factor = math.sqrt(len(rows) / most)
+        rows = np.sort(random.choice(rows, most, replace=False))
     else:
         factor = 1.0
     g = gaussians.select(rows)
@@ -274,19 +317,18 @@ def _spread_out(candidates: list[_Candidate], scores: Vector, count: int) -> lis
     return chosen
 
 
-def _unobstructed(
-    gaussians: RenderGaussians, focus: _Focus, candidates: list[_Candidate], count: int
-) -> list[_Candidate]:
-    """The first ``count`` candidates; those in whose way something stands only if need be.
+def _unobstructed(gaussians: RenderGaussians, stand: _Stand, count: int) -> _Stand:
+    """The first ``count`` views; those in whose way something stands only if need be.
 
     All Gaussians are looked at: what hides a view may be missing in the thinned-out scene.
     """
     bare = replace(gaussians, sh=np.ascontiguousarray(gaussians.sh[:, :1]))
+    candidates = stand.candidates
 
     def blocked(some: list[_Candidate]) -> list[bool]:
         directions = np.array([c.direction for c in some])
         distances = np.array([c.distance for c in some])
-        scored = _score_all(bare, focus, directions, distances)
+        scored = _score_all(bare, stand.focus, directions, distances)
         return [c.obstruction > _OBSTRUCTED for c in scored]
 
     found: list[bool] = []
@@ -294,4 +336,4 @@ def _unobstructed(
         lacking = count - found.count(False)
         found += blocked(candidates[len(found) : len(found) + lacking])
     order = sorted(range(len(found)), key=lambda k: found[k])
-    return [candidates[k] for k in sorted(order[:count])]
+    return replace(stand, candidates=[candidates[k] for k in sorted(order[:count])])

@@ -8,6 +8,8 @@ import pytest
 from csgs_codec.errors import CameraError
 from csgs_codec.render import RenderGaussians, render
 from csgs_codec.render.auto_cameras import look_at, place_cameras
+from csgs_codec.render.cameras import Camera
+from csgs_codec.render.places import Solid, weighted_quantiles
 from csgs_codec.render.rasterise import project
 
 
@@ -60,3 +62,54 @@ def test_one_gaussian_is_enough() -> None:
     g = ball_on_ground(5).select(np.array([0]))
     cameras = place_cameras(g, 3, 40, 40)
     assert all(project(g, camera).visible.all() for camera in cameras)
+
+
+def far_apart(balls: int) -> RenderGaussians:
+    """Several balls, each far from the others."""
+    one = ball_on_ground(800).select(np.arange(800))
+    shifts = np.arange(balls)[:, None] * np.array([60.0, 0, 0], np.float32)
+    means = np.concatenate([one.means + shift for shift in shifts.astype(np.float32)])
+    rest = (np.concatenate([a] * balls) for a in (one.quats, one.scales, one.opacity, one.sh))
+    return RenderGaussians(means, *rest)
+
+
+def test_a_scene_of_several_places_is_looked_at_one_by_one() -> None:
+    scene = far_apart(3)
+    whole = Solid.of(scene)
+    cameras = place_cameras(scene, 6, 200, 200)
+    assert [c.name for c in cameras] == [f"auto_{k:03d}" for k in range(len(cameras))]
+    assert len(cameras) >= 96 and whole.pixels(cameras) > 0.7
+    for ball in np.split(np.arange(scene.count), 3):
+        place = Solid.of(scene.select(ball))
+        near = [c for c in cameras if np.linalg.norm(c.centre - place.points[0]) < 15]
+        assert len(near) >= 15 and place.pixels(near) > 0.7
+
+
+def test_places_are_found() -> None:
+    scene = far_apart(3)
+    solid = Solid.of(scene)
+    ball = np.arange(scene.count) // (scene.count // 3)
+    places = solid.places(wanted=30.0, most=8)
+    assert sorted(np.concatenate(places)) == list(solid.rows)
+    assert all(len(set(ball[rows])) == 1 for rows in places)
+    assert len(solid.places(wanted=1e-3, most=8)) <= 8
+    assert len(solid.places(wanted=np.inf, most=8)) == 1
+
+
+def test_sizes_in_pixels_are_those_of_the_nearest_view() -> None:
+    one = ball_on_ground(5).select(np.array([0]))
+    target = one.means[0].astype(np.float64)
+    lens = np.array([[100.0, 0, 20], [0, 100, 20], [0, 0, 1]])
+    up, ahead = np.array([0.0, 1, 0]), np.array([0.0, 0, 1])
+    views = [look_at(target + distance * ahead, target, up) for distance in (4.0, 2.0)]
+    away = look_at(target + ahead, target + 3 * ahead, up)
+    cameras = [Camera("", 40, 40, lens, view) for view in (*views, away)]
+    assert Solid.of(one).pixels(cameras) == pytest.approx(100 * 0.02 / 2)
+    assert Solid.of(one).pixels(cameras[2:]) == 0
+
+
+def test_weighted_quantiles() -> None:
+    found = weighted_quantiles(
+        np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]), [0.25, 0.75, 1]
+    )
+    assert found.tolist() == [1.0, 2.0, 3.0]

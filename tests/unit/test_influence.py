@@ -200,8 +200,12 @@ def test_colours_that_no_picture_asks_for_are_pulled_to_the_original() -> None:
 def test_pictures_and_what_they_say() -> None:
     gaussians = scene(100)
     hidden = replace(gaussians, opacity=np.where(np.arange(100) < 50, gaussians.opacity, 0))
-    views, sensitivity, seen = take_pictures(hidden, [camera(t) for t in (-1, 0, 1)], 2)
-    assert len(views) == 2 and 0.3 < seen <= 0.5
+    views, sensitivity, seen = take_pictures(hidden, [camera(t) for t in (-1, 0, 1)], 150)
+    assert len(views) == 3 and 0.3 < seen <= 0.5
+    fewer = take_pictures(hidden, [camera(t) for t in (-1, 0, 1)], 75)[0]
+    assert [view.camera.world_to_camera[0, 3] for view in fewer] == [
+        view.camera.world_to_camera[0, 3] for view in views[1:2]
+    ]
     assert sensitivity.directions.shape == (4, 4)
     assert np.trace(sensitivity.directions) == pytest.approx(4)
     turns = sensitivity.turns.mean(axis=1)
