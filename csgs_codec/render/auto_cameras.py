@@ -27,9 +27,10 @@ _FIELD_OF_VIEW = math.radians(60)
 _DISTANCES = (1.6, 2.4, 3.0, 3.6, 4.3)
 _ELEVATION = (8.0, 70.0)
 _FAR, _FILLED, _OBSTRUCTED = 3.4, 0.85, 0.3
-# Pixels across a typical Gaussian: below, a scene is looked at place by place, from nearer.
-_RESOLVED, _WANTED = 0.7, 1.0
-_MOST_PLACES, _LEAST_VIEWS, _VIEWS_OF_PLACE = 16, 96, 10
+# Pixels across a typical Gaussian. In the nearest view: below, a scene is looked at place by place.
+# From as far away as a place is wide: above, places are small enough.
+_RESOLVED, _AT_PLACE = 0.7, 0.6
+_LEAST_VIEWS, _VIEWS_OF_PLACE = 96, 10
 _SURROUNDINGS, _DRAWN_NEAR = 3.0, 60_000
 _ALIGNED = math.cos(math.radians(10))
 _DEFAULT_UP = np.array([0.0, -1.0, 0.0])
@@ -106,8 +107,7 @@ def place_cameras(
     whole = _look_around(gaussians, solid, count, _CANDIDATES)
     cameras = whole.cameras(width, height)[:count]
     if solid.pixels(cameras) < _RESOLVED:
-        width_of_place = solid.typical_size * cameras[0].intrinsics[0, 0] / _WANTED
-        places = solid.places(width_of_place, _MOST_PLACES)
+        places = solid.places(solid.typical_size * cameras[0].intrinsics[0, 0] / _AT_PLACE)
         stands = _look_at_places(gaussians, places, count)
     else:
         stands = [_unobstructed(gaussians, whole, count)]

@@ -17,9 +17,9 @@ from csgs_codec.render.cameras import Camera
 from csgs_codec.render.gaussians import RenderGaussians
 
 Vector = NDArray[np.float64]
-_DRAWN, _MEASURED = 20_000, 5_000
-_ROUNDS = 10
-_REACH = 0.8
+_DRAWN, _MEASURED = 10_000, 5_000
+_COUNTS, _ATTEMPTS = (2, 3, 4, 6, 8, 9, 12, 16), 3
+_MOSTLY = 0.8
 
 
 @dataclass(frozen=True)
@@ -75,24 +75,20 @@ class Solid:
             largest[shown] = np.maximum(largest[shown], size[shown])
         return float(weighted_quantiles(largest, self.weights[some], [0.5])[0])
 
-    def places(self, wanted: float, most: int) -> list[NDArray[np.int64]]:
-        """Rows by place (k-means); fewer places than ``most`` if those are ``wanted`` wide."""
-        from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+    def places(self, wanted: float) -> list[NDArray[np.int64]]:
+        """Rows by place (k-means): as few places as are ``wanted`` wide, or the most."""
+        from scipy.cluster.vq import kmeans2, vq  # type: ignore[import-untyped]
 
         random = np.random.default_rng(0)
         share = self.weights / self.weights.sum()
         drawn = self.points[random.choice(len(share), _DRAWN, p=share)]
-        count, width, centres = 1, np.inf, drawn[:1]
-        while width > wanted and count < most:
-            count = min(2 * count, most)
-            centres = drawn[random.choice(len(drawn), count, replace=False)]
-            for _ in range(_ROUNDS):
-                distance, nearest = cKDTree(centres).query(drawn)
-                members = np.bincount(nearest, minlength=len(centres))
-                sums = [np.bincount(nearest, axis, minlength=len(centres)) for axis in drawn.T]
-                centres = np.column_stack(sums)[members > 0] / members[members > 0, None]
-            width = 2.0 * float(np.quantile(distance, _REACH))
-        nearest = cKDTree(centres).query(self.points)[1]
+        for count in _COUNTS:
+            attempts = [kmeans2(drawn, count, minit="++", seed=random)[0] for _ in range(_ATTEMPTS)]
+            distances = [vq(drawn, centres)[1] for centres in attempts]
+            best = int(np.argmin([float((d**2).sum()) for d in distances]))
+            if 2.0 * float(np.quantile(distances[best], _MOSTLY)) <= wanted:
+                break
+        nearest = vq(self.points, attempts[best])[0]
         return [self.rows[nearest == place] for place in np.unique(nearest)]
 
 

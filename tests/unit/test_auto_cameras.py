@@ -89,11 +89,12 @@ def test_places_are_found() -> None:
     scene = far_apart(3)
     solid = Solid.of(scene)
     ball = np.arange(scene.count) // (scene.count // 3)
-    places = solid.places(wanted=30.0, most=8)
+    places = solid.places(wanted=30.0)
     assert sorted(np.concatenate(places)) == list(solid.rows)
     assert all(len(set(ball[rows])) == 1 for rows in places)
-    assert len(solid.places(wanted=1e-3, most=8)) <= 8
-    assert len(solid.places(wanted=np.inf, most=8)) == 1
+    assert len(places) == 3
+    assert len(solid.places(wanted=1e-3)) == 16
+    assert len(solid.places(wanted=np.inf)) == 2
 
 
 def test_sizes_in_pixels_are_those_of_the_nearest_view() -> None:
