@@ -52,7 +52,8 @@ PRESETS = {"archive": 90.0, "web": 75.0, "preview": 60.0}
 @click.option("--order", type=click.Choice(["any", "keep"]), default="any", show_default=True,
               help="Keep the row order of the PLY; the cost is printed.")  # fmt: skip
 @click.option("--priority", type=click.Choice(["rgb", "semantic"]), default="rgb",
-              show_default=True, help="What follows base geometry and colour of all but the last layer.")  # fmt: skip
+              show_default=True,
+              help="What follows base geometry and colour of all but the last layer.")  # fmt: skip
 @click.option("--preset", type=click.Choice(sorted(PRESETS)),
               help="archive, web or preview: a quality by name.")  # fmt: skip
 @click.option("--size", type=ByteSize(), help="Aim at a file of this size, e.g. 1.5MB.")
