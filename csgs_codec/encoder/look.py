@@ -23,6 +23,7 @@ _SMALL_SCENE = 20_000
 # Looking takes time in proportion to views and Gaussians: large scenes are looked at less often.
 _ALL_VIEWS_UP_TO = 150_000
 _LEAST_VIEWS = 48
+_VIEWS_OF_PLACE = 10
 _LEAST_SEEN = 0.02
 _FINEST = 0.05
 # Fitting colours takes about 50 bytes for each picture and Gaussian that it shows.
@@ -112,13 +113,20 @@ def choose_cameras(gaussians: RenderGaussians, given: Sequence[Camera] | None) -
         return [shrunk(given[i], side) for i in chosen]
     from csgs_codec.render.auto_cameras import place_cameras
 
-    return place_cameras(gaussians, SMALL_VIEWS if small else views, side, side)
+    if small:
+        return place_cameras(gaussians, SMALL_VIEWS, side, side)
+    return place_cameras(gaussians, views, side, side, views_of_places)
 
 
 def most_views(gaussians: int) -> int:
     """How many views are looked at."""
     share = (_ALL_VIEWS_UP_TO / max(gaussians, _ALL_VIEWS_UP_TO)) ** 0.5
     return max(min(_LEAST_VIEWS, VIEWS), round(VIEWS * share))
+
+
+def views_of_places(places: int) -> int:
+    """How many views there are of a scene of several places."""
+    return max(VIEWS, _VIEWS_OF_PLACE * places)
 
 
 def _require_resolution(gaussians: RenderGaussians) -> None:

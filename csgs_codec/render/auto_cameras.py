@@ -9,6 +9,7 @@ seen is sharp and varied. The best are taken one by one, each keeping its distan
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +31,6 @@ _FAR, _FILLED, _OBSTRUCTED = 3.4, 0.85, 0.3
 # Pixels across a typical Gaussian. In the nearest view: below, a scene is looked at place by place.
 # From as far away as a place is wide: above, places are small enough.
 _RESOLVED, _AT_PLACE = 0.7, 0.6
-_LEAST_VIEWS, _VIEWS_OF_PLACE = 96, 10
 _SURROUNDINGS, _DRAWN_NEAR = 3.0, 60_000
 _ALIGNED = math.cos(math.radians(10))
 _DEFAULT_UP = np.array([0.0, -1.0, 0.0])
@@ -77,12 +77,16 @@ class _Stand:
 
 
 def place_cameras(
-    gaussians: RenderGaussians, count: int = 24, width: int = 512, height: int = 512
+    gaussians: RenderGaussians,
+    count: int = 24,
+    width: int = 512,
+    height: int = 512,
+    count_of: Callable[[int], int] | None = None,
 ) -> list[Camera]:
     """Choose views of a scene without any camera information; deterministic.
 
     A scene of which one cannot see the details from around a single place is looked at place by
-    place, with ten views for each or 96 in all, whichever is more.
+    place.
 
     Parameters
     ----------
@@ -90,6 +94,9 @@ def place_cameras(
     count : int
     width, height : int
         Of the pictures that the cameras take.
+    count_of : callable, optional
+        From the number of places, if there are several, how many views there should be; ``count``
+        by default.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def place_cameras(
     cameras = whole.cameras(width, height)[:count]
     if solid.pixels(cameras) < _RESOLVED:
         places = solid.places(solid.typical_size * cameras[0].intrinsics[0, 0] / _AT_PLACE)
-        stands = _look_at_places(gaussians, places, count)
+        stands = _look_at_places(gaussians, places, count_of(len(places)) if count_of else count)
     else:
         stands = [_unobstructed(gaussians, whole, count)]
     cameras = [camera for stand in stands for camera in stand.cameras(width, height)]
@@ -118,11 +125,10 @@ def place_cameras(
 def _look_at_places(
     gaussians: RenderGaussians, places: list[NDArray[np.int64]], count: int
 ) -> list[_Stand]:
-    """Views of places, given as rows, at least ``count`` in all."""
-    count = max(count, _LEAST_VIEWS, _VIEWS_OF_PLACE * len(places))
+    """Views of places, given as rows, ``count`` in all."""
     shares = [len(share) for share in np.array_split(np.arange(count), len(places))]
     stands = []
-    for rows, share in zip(places, shares, strict=True):
+    for rows, share in zip(places[:count], shares, strict=False):
         near = gaussians.select(_surroundings(gaussians, rows))
         near = _thin_out(near, _DRAWN_NEAR, np.random.default_rng(0))
         place = Solid.of(gaussians.select(rows))
