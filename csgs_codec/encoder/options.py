@@ -120,6 +120,8 @@ class EncodeOptions:
             raise UnsupportedError("a target must be positive")
         if not self.look and (self.cameras is not None or self.psnr is not None):
             raise UnsupportedError("cameras and psnr need pictures, which were switched off")
+        if self.priority not in ("rgb", "semantic"):
+            raise UnsupportedError(f"priority {self.priority!r} is neither 'rgb' nor 'semantic'")
         check_max_error(self.max_error, self.lossless)
         if self.layer_ends is not None:
             _check_layers(self.layer_ends)

@@ -59,7 +59,7 @@ def test_dc_makes_up_for_errors_of_sh(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error(scene, together) > error(scene, one_by_one) + 0.2
 
 
-@pytest.mark.parametrize("priority", ["rgb", "semantics"])
+@pytest.mark.parametrize("priority", ["rgb", "semantic"])
 @pytest.mark.parametrize("make", [with_features, lambda scene: scene])
 def test_what_stands_between_dc_and_sh_is_settled_too(
     priority: str, make: Callable[[Scene], Scene]
@@ -67,7 +67,7 @@ def test_what_stands_between_dc_and_sh_is_settled_too(
     scene = make(shiny(1800))
     data = encode(scene, EncodeOptions(quality=60, priority=priority)).data
     kinds = [group.kind.name for group in parse(data).header.groups]
-    if make is with_features and priority == "semantics":
+    if make is with_features and priority == "semantic":
         assert kinds.index("DC") < kinds.index("SEMANTIC") < kinds.index("SH")
     decoded = decode(data)
     assert set(decoded.columns) == set(scene.columns)

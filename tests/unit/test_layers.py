@@ -57,7 +57,7 @@ def parts_imported(path: Path) -> set[str]:
 ALL_PARTS = [part for rank in RANKS for part in rank] + [*PEERS_OF_THE_FORMAT, *PICTURES]
 MAY_BE_HEAVY = {
     "encoder": set(HEAVY),
-    "render": {"torch", "gsplat"},
+    "render": {"torch", "gsplat", "scipy"},
     "semantics": {"torch"},
     "io": {"torch"},
     "metrics": {"scipy"},

@@ -10,6 +10,7 @@ from csgs_codec import EncodeOptions, decode, encode, probe
 from csgs_codec.container.header import EXACT_PASS_LAYER, Pass
 from csgs_codec.container.kinds import GroupKind
 from csgs_codec.encoder.script import Planned, Script
+from csgs_codec.errors import UnsupportedError
 from tests.conftest import semantic_scene
 
 
@@ -63,3 +64,8 @@ def test_coarse_levels_show_what_has_priority(
     coarse = decode(data, level=holding[0])
     other = {"rgb": "obj_dc_0", "semantic": "f_rest_0"}[priority]
     assert coarse.count < scene.count and other not in coarse.columns
+
+
+def test_a_priority_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="neither"):
+        EncodeOptions(priority="semantics")  # type: ignore[arg-type]
