@@ -77,19 +77,26 @@ class Solid:
 
     def places(self, wanted: float) -> list[NDArray[np.int64]]:
         """Rows by place (k-means): as few places as are ``wanted`` wide, or the most."""
-        from scipy.cluster.vq import kmeans2, vq  # type: ignore[import-untyped]
+        from scipy.cluster.vq import vq  # type: ignore[import-untyped]
 
         random = np.random.default_rng(0)
         share = self.weights / self.weights.sum()
         drawn = self.points[random.choice(len(share), _DRAWN, p=share)]
-        for count in _COUNTS:
-            attempts = [kmeans2(drawn, count, minit="++", seed=random)[0] for _ in range(_ATTEMPTS)]
-            distances = [vq(drawn, centres)[1] for centres in attempts]
-            best = int(np.argmin([float((d**2).sum()) for d in distances]))
-            if 2.0 * float(np.quantile(distances[best], _MOSTLY)) <= wanted:
+        distinct, centres = len(np.unique(drawn, axis=0)), drawn[:1]
+        for count in (count for count in _COUNTS if count <= distinct):
+            centres = _centres(drawn, count, random)
+            if 2.0 * float(np.quantile(vq(drawn, centres)[1], _MOSTLY)) <= wanted:
                 break
-        nearest = vq(self.points, attempts[best])[0]
+        nearest = vq(self.points, centres)[0]
         return [self.rows[nearest == place] for place in np.unique(nearest)]
+
+
+def _centres(points: Vector, count: int, random: np.random.Generator) -> Vector:
+    """The best of several attempts at as many clusters."""
+    from scipy.cluster.vq import kmeans2, vq
+
+    attempts = [kmeans2(points, count, minit="++", seed=random)[0] for _ in range(_ATTEMPTS)]
+    return min(attempts, key=lambda centres: float((vq(points, centres)[1] ** 2).sum()))
 
 
 def weighted_quantiles(values: Vector, weights: Vector, wanted: list[float]) -> Vector:

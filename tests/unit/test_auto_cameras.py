@@ -98,6 +98,17 @@ def test_places_are_found() -> None:
     assert len(solid.places(wanted=np.inf)) == 2
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 15])
+@pytest.mark.filterwarnings("error")
+def test_a_few_gaussians_far_apart(count: int) -> None:
+    few = ball_on_ground(20).select(np.arange(count))
+    means = np.random.default_rng(count).normal(size=(count, 3)).astype(np.float32) * 1000
+    scene = RenderGaussians(means, few.quats, few.scales, few.opacity, few.sh)
+    cameras = place_cameras(scene, 6, 100, 100)
+    assert len(cameras) == 6
+    assert all(np.isfinite(camera.world_to_camera).all() for camera in cameras)
+
+
 def test_sizes_in_pixels_are_those_of_the_nearest_view() -> None:
     one = ball_on_ground(5).select(np.array([0]))
     target = one.means[0].astype(np.float64)
