@@ -15,12 +15,12 @@ from time import perf_counter, process_time
 
 import click
 import numpy as np
+from pruning import Judge
 from rd_bench.measure import say
 from rd_bench.report import table
 from rd_bench.scenes import load, scene_name
 
 from csgs_codec import Scene, decode, encode
-from csgs_codec.render import RenderGaussians, render
 from csgs_codec.render.cameras import Camera, read_cameras
 
 _OUTER = 0.02
@@ -55,16 +55,6 @@ def enlarged(camera: Camera, factor: int) -> Camera:
     )
 
 
-def psnr(scene: Scene, decoded: Scene, cameras: list[Camera]) -> float:
-    """Mean over views."""
-    pair = [RenderGaussians.from_scene(s) for s in (scene, decoded)]
-    found = []
-    for camera in cameras:
-        a, b = (render(gaussians, camera)[0].clip(0, 1) for gaussians in pair)
-        found.append(-10 * np.log10(np.mean((a.astype(np.float64) - b) ** 2)))
-    return float(np.mean(found))
-
-
 @click.command()
 @click.argument("scene_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("camera_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -81,7 +71,7 @@ def main(scene_file: Path, camera_file: Path, copies: str) -> None:
         data = encode(scene).data
         clock, busy = perf_counter() - clock, process_time() - busy
         back = decode(data)
-        near = [psnr(scene, back, [enlarged(c, f) for c in cameras]) for f in (1, 2)]
+        near = [Judge(scene, [enlarged(c, f) for c in cameras]).psnr(back) for f in (1, 2)]
         rows.append([
             str(count), f"{scene.count:,}", f"{len(data):,}", f"{8 * len(data) / scene.count:.2f}",
             *(f"{value:.2f}" for value in near), f"{clock:.1f}", f"{busy:.1f}",
